@@ -1,0 +1,5 @@
+"""Modelyard: many models, few servers."""
+
+from importlib.metadata import version
+
+__version__ = version("modelyard")

@@ -1,0 +1,1 @@
+"""The inference servers an agent can stand beside."""

@@ -1,0 +1,1 @@
+"""The nouns of Modelyard: frozen, without I/O, known to every part."""

@@ -1,0 +1,1 @@
+"""The gateway: from placements to what the proxy should do."""

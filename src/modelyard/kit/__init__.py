@@ -1,0 +1,1 @@
+"""Clock, errors, backoff, tasks, logs: what every part needs and no domain word."""

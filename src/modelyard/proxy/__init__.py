@@ -1,0 +1,1 @@
+"""How a proxy is told what to do, in neutral words; a driver (`envoy/`) brings one there."""

@@ -1,0 +1,83 @@
+"""The seam in front of every proxy: what it should do (`Changes`), and what became of that (`Outcome`).
+
+Nothing above this file knows which proxy there is. A driver brings every connected proxy to the desired state and
+says, per route and once for all proxies that count, when it is live or why it was refused:
+
+    apply(Changes(version=7, replica_sets={...}, routes={...}))
+        ... later, in any number of parts ...
+    Outcome(live={"iris": 7}, refused={"wine": Refusal(7, "…")})
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Endpoint:
+    """One replica's inference server. Open Inference Protocol V2 over HTTP/1.1 and over gRPC (h2c)."""
+
+    host: str
+    http_port: int
+    grpc_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One answer to a route: a replica set, and the name under which its servers know the model."""
+
+    replica_set: str
+    internal_model: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where requests for one `seldon-model` go: shared out among the variants by weight."""
+
+    variants: tuple[Variant, ...]
+
+    def __post_init__(self) -> None:
+        assert self.variants, "a route without variants is no route: remove it"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changes at this version. None removes. Versions rise by at least one from one apply to the next.
+
+    Every replica set that a route names is in these changes or was in earlier ones and not removed since.
+    A replica set's endpoints are keyed by the replica's name, e.g. "local/0".
+    """
+
+    version: int
+    replica_sets: Mapping[str, Mapping[str, Endpoint] | None] = field(default_factory=dict)
+    routes: Mapping[str, Route | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The proxies keep what they had for this route."""
+
+    version: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Routes that reached the version named in all proxies that count, or that a proxy refused.
+
+    A removal is live when no proxy routes it any more. With no proxy connected (and none lost less than a lease
+    ago) everything is live at once.
+    """
+
+    live: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+
+
+OnOutcome: TypeAlias = Callable[[Outcome], None]
+
+
+class Driver(Protocol):
+    """Brings proxies to the desired state. `on_outcome` is called from the event loop, never from inside apply."""
+
+    def apply(self, changes: Changes) -> None: ...

@@ -1,0 +1,1 @@
+"""The Envoy driver: desired state to delta xDS and back."""

@@ -1,0 +1,1 @@
+"""One file per process: the parts put together."""

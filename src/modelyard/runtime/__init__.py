@@ -1,0 +1,1 @@
+"""The built-in inference server: Open Inference Protocol V2."""

@@ -1,0 +1,1 @@
+"""The model formats the built-in runtime serves."""

@@ -1,0 +1,1 @@
+"""The scheduler: what is wanted, what is where, the routes."""

@@ -1,0 +1,1 @@
+"""Choose the server replicas that should hold a model."""

@@ -1,0 +1,1 @@
+"""The seeded cluster: real machines, fake clock, network, servers and disks."""
