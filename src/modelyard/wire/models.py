@@ -35,6 +35,8 @@ def decode_model(message: ModelMessage, replicas: Replicas | None = None) -> Mod
     rest.meta.ClearField("name")
     kubernetes = message.meta.kubernetesMeta
     rest.meta.ClearField("kubernetesMeta")
+    if not rest.meta.ByteSize():
+        rest.ClearField("meta")
     return Model(
         name=message.meta.name,
         spec=decode_spec(message.modelSpec),
