@@ -1,0 +1,90 @@
+"""Who has which bytes of one inference server's memory. Totals are kept, not recomputed.
+
+assigned   everything the scheduler gave us, wherever it is on its way in or out
+in memory  loading, loaded, or unloading: spoken for until really given back (invariant S1)
+leaving    the part of either that is on its way out
+"""
+
+from dataclasses import dataclass, replace
+
+from modelyard.domain.names import VersionId
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One version's bytes. `measured_bytes` will replace `declared_bytes` once servers measure."""
+
+    declared_bytes: int
+    measured_bytes: int | None = None
+    in_memory: bool = False
+    leaving: bool = False
+
+    @property
+    def accounted_bytes(self) -> int:
+        return self.declared_bytes if self.measured_bytes is None else self.measured_bytes
+
+
+class Ledger:
+    def __init__(self, memory_bytes: int, overcommit_percent: int = 0) -> None:
+        self.memory_bytes = memory_bytes
+        self.assignable_bytes = memory_bytes * (100 + overcommit_percent) // 100
+        self.assigned_bytes = 0
+        self.in_memory_bytes = 0
+        self.assigned_leaving_bytes = 0
+        self.in_memory_leaving_bytes = 0
+        self._accounts: dict[VersionId, Account] = {}
+
+    @property
+    def available_bytes(self) -> int:
+        """What may still be assigned."""
+        return max(0, self.assignable_bytes - self.assigned_bytes)
+
+    def accounted_bytes(self, version: VersionId) -> int:
+        return self._accounts[version].accounted_bytes
+
+    def open(self, version: VersionId, declared_bytes: int) -> None:
+        assert version not in self._accounts
+        self._accounts[version] = Account(declared_bytes)
+        self._count(self._accounts[version], +1)
+
+    def close(self, version: VersionId) -> None:
+        self._count(self._accounts.pop(version), -1)
+
+    def move(self, version: VersionId, *, in_memory: bool, leaving: bool) -> None:
+        before = self._accounts[version]
+        after = replace(before, in_memory=in_memory, leaving=leaving)
+        self._count(before, -1)
+        self._count(after, +1)
+        self._accounts[version] = after
+
+    def assignable(self, size_bytes: int) -> bool:
+        """Whether one more fits beside all that stay, and by itself into physical memory (S9)."""
+        staying = self.assigned_bytes - self.assigned_leaving_bytes
+        return size_bytes <= self.memory_bytes and staying + size_bytes <= self.assignable_bytes
+
+    def fits(self, version: VersionId) -> bool:
+        """Whether it may be loaded now (S1)."""
+        return self.in_memory_bytes + self.accounted_bytes(version) <= self.memory_bytes
+
+    def will_fit(self, version: VersionId) -> bool:
+        """Whether it may be loaded once what is leaving has left."""
+        staying = self.in_memory_bytes - self.in_memory_leaving_bytes
+        return staying + self.accounted_bytes(version) <= self.memory_bytes
+
+    def _count(self, account: Account, sign: int) -> None:
+        size = sign * account.accounted_bytes
+        self.assigned_bytes += size
+        self.assigned_leaving_bytes += size if account.leaving else 0
+        if account.in_memory:
+            self.in_memory_bytes += size
+            self.in_memory_leaving_bytes += size if account.leaving else 0
+
+
+def size(size_bytes: int) -> str:
+    """For sentences: 2048 is '2 KiB', 1536 is '1.5 KiB'."""
+    value, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.1f}".removesuffix(".0") + f" {unit}"

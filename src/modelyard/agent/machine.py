@@ -1,0 +1,447 @@
+"""The agent's decisions: what is in the memory and on the disk of one inference server.
+
+Sans-IO. The agent owns its state and changes it in place; `handle` returns the effects to perform, in order. Every
+order of the scheduler is answered by exactly one event (`Tell`), unless a later order for the same version overtook
+it, or its session ended. The phases and what leads from one to the next: `phases.py`; the words: `messages.py`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from modelyard.agent.ledger import Ledger, size
+from modelyard.agent.messages import (
+    CancelFetch,
+    CheckServer,
+    Effect,
+    Event,
+    Fetch,
+    Fetched,
+    FetchFailed,
+    Forget,
+    Load,
+    Loaded,
+    LoadFailed,
+    LoadOrdered,
+    Restored,
+    Save,
+    ServerDown,
+    ServerReady,
+    SessionLost,
+    SessionOpened,
+    Subscribe,
+    Tell,
+    Unload,
+    Unloaded,
+    UnloadFailed,
+    UnloadOrdered,
+)
+from modelyard.agent.phases import GOING, IN_MEMORY, TRANSITIONS, Phase, Room
+from modelyard.domain.agent_protocol import ModelEvent, ModelEventKind, ModelMeasure, ModelVersion, Subscription
+from modelyard.domain.model import Artifact, Model, ModelSpec
+from modelyard.domain.names import ReplicaId, VersionId
+from modelyard.domain.server import ReplicaConfig
+
+# How often a load is begun again because the server went away under it: a model may be what kills the server.
+MOST_LOST_LOADS = 3
+# An unload is tried again once.
+MOST_UNLOADS = 2
+
+
+class IllegalEvent(Exception):
+    """The event cannot happen in this phase: a bug in the caller, never in the cluster.
+
+    It changed nothing; `effects` are those of the events before it in the same batch, still to be performed.
+    """
+
+    def __init__(self, sentence: str, effects: tuple[Effect, ...]) -> None:
+        super().__init__(sentence)
+        self.effects = effects
+
+
+@dataclass(slots=True)
+class Entry:
+    """One version assigned to this replica, or on its way out.
+
+    `leave`: to be unloaded when the load under way has ended. `then`: what to load after it has left.
+    `stray`: found here, ordered by nobody, so nobody is told of its end.
+    """
+
+    model_version: ModelVersion
+    phase: Phase
+    changed_at: float
+    artifact: str | None = None
+    leave: bool = False
+    then: ModelVersion | None = None
+    stray: bool = False
+    attempts: int = 0
+    load_ms: int | None = None
+
+
+class Agent:
+    """The agent of one replica.
+
+    `copies`: how many times its server holds each model (parallel workers); None where it holds one and says nothing.
+    """
+
+    def __init__(
+        self, replica: ReplicaId, config: ReplicaConfig, *, shared: bool = True, copies: int | None = None
+    ) -> None:
+        self.replica = replica
+        self.config = config
+        self.shared = shared
+        self.copies = copies
+        self.ledger = Ledger(config.memory_bytes, config.overcommit_percent)
+        self.entries: dict[VersionId, Entry] = {}
+        self.session: str | None = None
+        self.server_up = False
+        self.stale_orders = 0
+        self._started = False
+        self._damaged = False
+        self._queue: dict[VersionId, None] = {}  # waiting and leaving versions, oldest first
+        self._settled = True
+        self._changed: set[VersionId] = set()
+        self._now = 0.0
+        self._effects: list[Effect] = []
+
+    # What may be asked ------------------------------------------------------------------------------------------
+
+    def subscription(self) -> Subscription:
+        """How the agent would present its replica now."""
+        loaded = (e.model_version for e in self.entries.values() if e.phase is Phase.LOADED)
+        return Subscription(self.replica, self.config, self.shared, tuple(loaded), self.ledger.available_bytes)
+
+    def take_measures(self) -> tuple[ModelMeasure, ...]:
+        """What is known of the versions that changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return tuple(
+            ModelMeasure(version=version, resident=entry.phase is Phase.LOADED, load_ms=entry.load_ms)
+            for version in sorted(changed)
+            if (entry := self.entries.get(version)) is not None
+        )
+
+    # Events in, effects out -------------------------------------------------------------------------------------
+
+    def handle(self, events: Iterable[Event], now: float) -> list[Effect]:
+        """Raises `IllegalEvent`."""
+        self._effects = []
+        self._now = now
+        for event in events:
+            self._check(event)
+            self._observe(event)
+            self._started = True
+            self._settle()
+        return self._effects
+
+    def _check(self, event: Event) -> None:
+        match event:
+            case LoadOrdered() | UnloadOrdered() | SessionOpened() | SessionLost() | ServerReady() | ServerDown():
+                return
+            case Restored():
+                where, legal = "the agent has started", not self._started
+            case _:
+                entry = self.entries.get(event.version)
+                where = entry.phase.name if entry else "not here"
+                legal = ((entry.phase if entry else None), type(event)) in TRANSITIONS
+        if not legal:
+            raise IllegalEvent(f"{event} while {where}", tuple(self._effects))
+
+    def _observe(self, event: Event) -> None:
+        match event:
+            case Restored():
+                self._restored(event)
+            case ServerReady():
+                self._server_ready(event)
+            case ServerDown():
+                self._server_down()
+            case SessionOpened(session):
+                self._session_opened(session)
+            case SessionLost(session):
+                self.session = None if self.session == session else self.session
+            case LoadOrdered(session) | UnloadOrdered(session) if session != self.session:
+                self.stale_orders += 1
+            case LoadOrdered():
+                self._load_ordered(event.model_version)
+            case UnloadOrdered(_, version):
+                self._unload_ordered(version)
+            case Fetched() | FetchFailed():
+                self._fetch_ended(event)
+            case Loaded():
+                self._loaded(event)
+            case LoadFailed():
+                self._load_failed(event)
+            case Unloaded(version):
+                self._gone(self.entries[version], Unloaded)
+            case UnloadFailed():
+                self._unload_failed(event)
+
+    # The agent's own start, its server, its session -------------------------------------------------------------
+
+    def _restored(self, event: Restored) -> None:
+        for kept in event.kept:
+            assert kept.model_version.id not in self.entries
+            entry = self._enter(kept.model_version, Phase.WAITING, Restored)
+            entry.artifact = kept.artifact
+        for version in event.strays:
+            if version not in self.entries:
+                self._stray(version, Restored)
+        self._damaged = event.damaged
+
+    def _stray(self, version: VersionId, cause: type) -> None:
+        nobodys = ModelVersion(Model(version.model, ModelSpec(Artifact(""))), version.version)
+        self._enter(nobodys, Phase.LEAVING, cause).stray = True
+
+    def _server_ready(self, event: ServerReady) -> None:
+        self.server_up = True
+        self._settled = False
+        for version in [*self._queue, *(v for v, e in self.entries.items() if e.phase is Phase.LOADED)]:
+            entry = self.entries[version]
+            held = str(version) in event.models
+            if entry.changed_at >= event.asked_at:
+                continue
+            if entry.phase is Phase.WAITING and held:
+                self._move(entry, Phase.LOADED, ServerReady)
+                self._answer(version, ModelEventKind.LOADED)
+            elif entry.phase is Phase.LOADED and not held:
+                self._move(entry, Phase.WAITING, ServerReady)
+        for name in sorted(event.models):
+            held_version = VersionId.parse(name)
+            if held_version is not None and held_version not in self.entries:
+                self._stray(held_version, ServerReady)
+
+    def _server_down(self) -> None:
+        self.server_up = False
+        for entry in self.entries.values():
+            if entry.phase is Phase.LOADED:
+                # It keeps the time of its last change: the server may only have been slow, and hold it still.
+                self._move(entry, Phase.WAITING, ServerDown, at=entry.changed_at)
+            elif entry.phase is Phase.STUCK:
+                entry.attempts = 0
+                self._move(entry, Phase.LEAVING, ServerDown)
+
+    def _session_opened(self, session: str) -> None:
+        self.session = session
+        self._effects.append(Subscribe(session, self.subscription()))
+        if self._damaged:
+            self._damaged = False
+            self._tell(ModelEventKind.RSYNC, None, "the agent's state on disk was damaged")
+        self._changed.update(self.entries)
+        for entry in self.entries.values():
+            if entry.phase is Phase.STUCK:  # nobody may know of it any more
+                entry.attempts = 0
+                self._move(entry, Phase.LEAVING, SessionOpened)
+
+    # Orders -----------------------------------------------------------------------------------------------------
+
+    def _load_ordered(self, wanted: ModelVersion) -> None:
+        entry = self.entries.get(wanted.id)
+        if entry is None:
+            self._begin(wanted)
+            return
+        entry.stray = False
+        same = entry.model_version.model.spec == wanted.model.spec
+        if entry.phase in GOING:
+            entry.then = wanted
+        elif same and entry.phase is not Phase.STUCK:
+            entry.leave, entry.then = False, None
+            if entry.model_version != wanted:  # other replica counts: loaded the same, reported as ordered last
+                entry.model_version = wanted
+                self._effects.append(Save(wanted, entry.artifact))
+            self._account(entry)
+            if entry.phase is Phase.LOADED:
+                self._answer(wanted.id, ModelEventKind.LOADED)
+        else:
+            entry.then = wanted
+            self._leave(entry, LoadOrdered)
+
+    def _unload_ordered(self, version: VersionId) -> None:
+        entry = self.entries.get(version)
+        if entry is None:
+            self._answer(version, ModelEventKind.UNLOADED)
+            return
+        entry.stray = False
+        entry.then = None
+        if entry.phase not in GOING:
+            self._leave(entry, UnloadOrdered)
+
+    def _begin(self, wanted: ModelVersion) -> None:
+        """A version that is not here is wanted: fetch it, unless there is no room even for the promise."""
+        version = wanted.id
+        if VersionId.parse(str(version)) != version:
+            sentence = f"{str(version)!r} cannot be a model version: names are DNS labels, versions begin at 1"
+            self._answer(version, ModelEventKind.LOAD_FAILED, sentence)
+            return
+        need = self._need(wanted)
+        if not self.ledger.assignable(need):
+            self._answer(version, ModelEventKind.LOAD_FAIL_MEMORY, self._no_room(version, need))
+            return
+        self._enter(wanted, Phase.FETCHING, LoadOrdered)
+        self._effects += [Save(wanted), Fetch(wanted)]
+
+    def _leave(self, entry: Entry, cause: type) -> None:
+        """Start it on its way out, from wherever it is."""
+        if entry.phase is Phase.FETCHING:
+            self._move(entry, Phase.CANCELLING, cause)
+            self._effects.append(CancelFetch(entry.model_version.id))
+        elif entry.phase is Phase.LOADING:
+            entry.leave = True
+            self._account(entry)
+        else:
+            entry.attempts = 0
+            self._move(entry, Phase.LEAVING, cause)
+
+    # What became of an effect -----------------------------------------------------------------------------------
+
+    def _fetch_ended(self, event: Fetched | FetchFailed) -> None:
+        entry = self.entries[event.version]
+        if entry.phase is Phase.CANCELLING:
+            self._gone(entry, type(event))
+        elif isinstance(event, Fetched):
+            entry.artifact = event.artifact
+            self._effects.append(Save(entry.model_version, event.artifact))
+            self._move(entry, Phase.WAITING, Fetched)
+        else:
+            self._failed(entry, ModelEventKind.LOAD_FAILED, event.reason, FetchFailed)
+
+    def _loaded(self, event: Loaded) -> None:
+        entry = self.entries[event.version]
+        entry.load_ms = event.load_ms
+        entry.attempts = 0
+        if entry.leave:
+            self._move(entry, Phase.LEAVING, Loaded)
+        elif not self.server_up:  # it went down since: load again when it is back
+            self._move(entry, Phase.WAITING, Loaded)
+        else:
+            self._move(entry, Phase.LOADED, Loaded)
+            self._answer(event.version, ModelEventKind.LOADED)
+
+    def _load_failed(self, event: LoadFailed) -> None:
+        entry = self.entries[event.version]
+        entry.attempts += 1
+        if event.lost:
+            self._lost_server()
+        if entry.leave and event.lost:
+            self._move(entry, Phase.LEAVING, LoadFailed)
+        elif entry.leave:
+            self._gone(entry, LoadFailed)
+        elif event.lost and entry.attempts < MOST_LOST_LOADS:
+            self._move(entry, Phase.WAITING, LoadFailed)
+        elif event.lost:
+            sentence = f"the inference server went away {entry.attempts} times while it loaded: {event.reason}"
+            self._failed(entry, ModelEventKind.LOAD_FAILED, sentence, LoadFailed)
+        else:
+            self._failed(entry, ModelEventKind.LOAD_FAILED, event.reason, LoadFailed)
+
+    def _lost_server(self) -> None:
+        self.server_up = False  # until it has been looked at
+        self._effects.append(CheckServer())
+
+    def _unload_failed(self, event: UnloadFailed) -> None:
+        entry = self.entries[event.version]
+        entry.attempts += 1
+        if event.lost:
+            self._lost_server()
+            entry.attempts = 0
+        if entry.attempts < MOST_UNLOADS:
+            self._move(entry, Phase.LEAVING, UnloadFailed)
+            return
+        self._move(entry, Phase.STUCK, UnloadFailed)
+        if entry.then is not None:
+            sentence = f"the copy that is still in memory could not be unloaded: {event.reason}"
+            entry.then = None
+            self._answer(event.version, ModelEventKind.LOAD_FAILED, sentence)
+        elif not entry.stray:
+            self._answer(event.version, ModelEventKind.UNLOAD_FAILED, event.reason)
+
+    def _gone(self, entry: Entry, cause: type) -> None:
+        """It has left. What was to follow follows."""
+        then, version = entry.then, entry.model_version.id
+        self._exit(entry, cause)
+        if then is not None:
+            self._begin(then)
+        elif not entry.stray:
+            self._answer(version, ModelEventKind.UNLOADED)
+
+    def _failed(self, entry: Entry, kind: ModelEventKind, sentence: str, cause: type) -> None:
+        self._exit(entry, cause)
+        self._answer(entry.model_version.id, kind, sentence)
+
+    # What goes on by itself -------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Once the server is there: unload what leaves, load what waits and fits, refuse what never will."""
+        while self.server_up and not self._settled:
+            self._settled = True
+            for version in list(self._queue):
+                entry = self.entries[version]
+                if entry.phase is Phase.LEAVING:
+                    self._move(entry, Phase.UNLOADING, Room)
+                    self._effects.append(Unload(version))
+                elif entry.artifact is None:
+                    self._move(entry, Phase.FETCHING, Room)
+                    self._effects.append(Fetch(entry.model_version))
+                elif self.ledger.fits(version):
+                    self._move(entry, Phase.LOADING, Room)
+                    self._effects.append(Load(entry.model_version, entry.artifact))
+                elif not self.ledger.will_fit(version):
+                    need = self.ledger.accounted_bytes(version)
+                    self._failed(entry, ModelEventKind.LOAD_FAIL_MEMORY, self._no_room(version, need), Room)
+
+    def _enter(self, model_version: ModelVersion, phase: Phase, cause: type) -> Entry:
+        version = model_version.id
+        assert phase in TRANSITIONS[None, cause]
+        entry = self.entries[version] = Entry(model_version, phase, self._now)
+        self.ledger.open(version, self._need(model_version))
+        self._placed(entry)
+        return entry
+
+    def _move(self, entry: Entry, phase: Phase, cause: type, *, at: float | None = None) -> None:
+        assert phase in TRANSITIONS[entry.phase, cause], f"{entry.phase} to {phase} by {cause.__name__}"
+        entry.leave = False
+        entry.phase = phase
+        entry.changed_at = self._now if at is None else at
+        self._placed(entry)
+
+    def _placed(self, entry: Entry) -> None:
+        version = entry.model_version.id
+        if entry.phase in (Phase.WAITING, Phase.LEAVING):
+            self._queue[version] = None
+        else:
+            self._queue.pop(version, None)
+        self._account(entry)
+        self._changed.add(version)
+
+    def _exit(self, entry: Entry, cause: type) -> None:
+        assert None in TRANSITIONS[entry.phase, cause]
+        version = entry.model_version.id
+        del self.entries[version]
+        self._queue.pop(version, None)
+        self._changed.discard(version)
+        self.ledger.close(version)
+        self._settled = False
+        self._effects.append(Forget(version))
+
+    def _account(self, entry: Entry) -> None:
+        leaving = entry.leave or entry.phase in GOING
+        self.ledger.move(entry.model_version.id, in_memory=entry.phase in IN_MEMORY, leaving=leaving)
+        self._settled = False
+
+    def _need(self, model_version: ModelVersion) -> int:
+        return (model_version.model.spec.memory_bytes or 0) * (self.copies or 1)
+
+    def _no_room(self, version: VersionId, need: int) -> str:
+        ledger = self.ledger
+        used = ledger.in_memory_bytes if version in self.entries else ledger.assigned_bytes
+        return (
+            f"{version} needs {size(need)} of memory; {self.replica} has {size(max(0, ledger.memory_bytes - used))} "
+            f"free of {size(ledger.memory_bytes)}"
+        )
+
+    def _answer(self, version: VersionId, kind: ModelEventKind, sentence: str = "") -> None:
+        self._tell(kind, version, sentence)
+
+    def _tell(self, kind: ModelEventKind, version: VersionId | None, sentence: str) -> None:
+        if self.session is None:
+            return
+        copies = self.copies if kind is ModelEventKind.LOADED else None
+        event = ModelEvent(self.replica, kind, version, sentence, self.ledger.available_bytes, copies)
+        self._effects.append(Tell(self.session, event))
