@@ -1,0 +1,178 @@
+"""Server replicas as processes of this machine: a built-in runtime and an agent each.
+
+The runtime is not a child of its agent: an agent that dies leaves it serving.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.domain.names import ReplicaId
+from modelyard.kit.errors import Unavailable
+from modelyard.kit.tasks import TaskSet
+from modelyard.run import commands, ports, processes, ready
+from modelyard.run.ports import FixedPorts
+from modelyard.run.replica import ReplicaPorts, ReplicaSettings
+from modelyard.run.supervisor import PartSpec, Supervised, Supervisor
+from modelyard.run.system import Part
+
+READY_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Replica:
+    settings: ReplicaSettings
+    ports: ReplicaPorts
+    bringing_up: "asyncio.Task[None] | None" = None
+
+
+class LocalProvider:
+    """A `provider.Provider`. `leftovers`: what an earlier `up` left running, by part name; adopted where it fits."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        fixed: FixedPorts,
+        *,
+        leftovers: Mapping[str, Part],
+        on_problem: Callable[[str, str], None],
+    ) -> None:
+        self._supervisor = supervisor
+        self._fixed = fixed
+        self._leftovers = dict(leftovers)
+        self._on_problem = on_problem
+        self._replicas: dict[ReplicaId, _Replica] = {}
+        self._tasks = TaskSet()
+
+    @property
+    def _directory(self) -> Path:
+        return self._supervisor.directory
+
+    def replicas(self) -> Mapping[ReplicaId, ReplicaSettings]:
+        return {replica: it.settings for replica, it in self._replicas.items()}
+
+    async def start(self, replica: ReplicaId, settings: ReplicaSettings) -> None:
+        folder = commands.replica_dir(self._directory, replica)
+        for name in ("agent", "repository"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        it = self._replicas[replica] = _Replica(settings, self._ports_before(replica) or self._new_ports())
+        agent = await self._claim(commands.agent_name(replica), self._agent_argv(replica))
+        runtime = await self._claim(commands.runtime_name(replica), self._runtime_argv(replica))
+        if agent is not None and agent.process.is_alive():
+            self._start_agent(replica, agent)
+        it.bringing_up = self._tasks.start(self._bring_up(replica, runtime), name=f"bring up {replica}")
+
+    async def change(self, replica: ReplicaId, settings: ReplicaSettings) -> None:
+        self._replicas[replica].settings = settings
+        name = commands.agent_name(replica)
+        if name in self._supervisor.parts:  # else it starts with the new ones anyway
+            log.info("replica %s has other settings: its agent starts again, its runtime goes on", replica)
+            await self._supervisor.end(name)
+            self._start_agent(replica)
+
+    async def stop(self, replica: ReplicaId) -> None:
+        if (task := self._replicas[replica].bringing_up) is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._supervisor.end(commands.agent_name(replica))
+        await self._supervisor.end(commands.runtime_name(replica))
+        del self._replicas[replica]
+        # It is not wanted any more: neither are its artifacts.
+        await asyncio.to_thread(shutil.rmtree, commands.replica_dir(self._directory, replica), ignore_errors=True)
+
+    async def end_leftovers(self) -> None:
+        """After the first wishes were acted on: end what nobody claimed."""
+        left = [part for part in self._leftovers.values() if part.process.is_alive()]
+        self._leftovers.clear()
+        for part in left:
+            log.info("%s (pid %d) was left running and is not wanted: ending it", part.name, part.pid)
+        await asyncio.to_thread(processes.end, [part.process for part in left], patience_seconds=5.0)
+
+    async def cancel(self) -> None:
+        """Bring nothing more up; what runs is the supervisor's to end."""
+        await self._tasks.cancel()
+
+    async def _bring_up(self, replica: ReplicaId, leftover: Part | None) -> None:
+        """The runtime first; its agent once it answers."""
+        while True:
+            try:
+                await self._start_runtime(replica, leftover).wait_ready(READY_SECONDS)
+                break
+            except Unavailable as error:
+                log.error("%s", error)
+                self._on_problem(replica.server, str(error))
+                leftover = None
+                await self._after_failure(replica)
+        if commands.agent_name(replica) not in self._supervisor.parts:
+            self._start_agent(replica)
+
+    async def _after_failure(self, replica: ReplicaId) -> None:
+        """Somebody else may have taken a port between our look and its use: then take others."""
+        await self._supervisor.end(commands.runtime_name(replica))
+        it = self._replicas[replica]
+        if not all(ports.is_free(port) for port in it.ports.runtime().values()):
+            await self._supervisor.end(commands.agent_name(replica))
+            it.ports = self._new_ports()
+            log.info("replica %s takes other ports", replica)
+
+    def _start_runtime(self, replica: ReplicaId, leftover: Part | None) -> Supervised:
+        taken = self._replicas[replica].ports
+
+        async def answers() -> bool:
+            return await ready.http_ok(taken.http, "/v2/health/ready")
+
+        name = commands.runtime_name(replica)
+        return self._supervisor.start(PartSpec(name, self._runtime_argv(replica), answers, taken.runtime()), leftover)
+
+    def _start_agent(self, replica: ReplicaId, leftover: Part | None = None) -> None:
+        taken = self._replicas[replica].ports
+
+        async def answers() -> bool:
+            return await ready.port_open(taken.debug)
+
+        name = commands.agent_name(replica)
+        self._supervisor.start(PartSpec(name, self._agent_argv(replica), answers, taken.agent()), leftover)
+
+    def _runtime_argv(self, replica: ReplicaId) -> tuple[str, ...]:
+        return commands.runtime(self._directory, replica, self._replicas[replica].ports)
+
+    def _agent_argv(self, replica: ReplicaId) -> tuple[str, ...]:
+        it = self._replicas[replica]
+        return commands.agent(self._directory, replica, it.ports, it.settings, self._fixed)
+
+    async def _claim(self, name: str, argv: tuple[str, ...]) -> Part | None:
+        """The leftover of that name, if it is just what would be started; another one is ended first."""
+        part = self._leftovers.pop(name, None)
+        if part is None or part.argv == argv:
+            return part
+        log.info("%s (pid %d) was left running with other arguments: ending it", name, part.pid)
+        await asyncio.to_thread(processes.end, [part.process], patience_seconds=5.0)
+        return None
+
+    def _ports_before(self, replica: ReplicaId) -> ReplicaPorts | None:
+        """Those of a leftover, so that adoption or a restart keeps them."""
+        runtime = self._leftovers.get(commands.runtime_name(replica))
+        agent = self._leftovers.get(commands.agent_name(replica))
+        if runtime is None or not {"http", "grpc"} <= runtime.ports.keys():
+            return None
+        debug = agent.ports.get("debug") if agent is not None else None
+        taken = self._taken() | set(runtime.ports.values())
+        return ReplicaPorts(
+            http=runtime.ports["http"],
+            grpc=runtime.ports["grpc"],
+            debug=debug or ports.take_free(self._fixed.gateway, 1, taken)[0],
+        )
+
+    def _new_ports(self) -> ReplicaPorts:
+        return ReplicaPorts(*ports.take_free(self._fixed.gateway, 3, self._taken()))
+
+    def _taken(self) -> set[int]:
+        own = {port for it in self._replicas.values() for port in it.ports.all().values()}
+        return own | {port for part in self._leftovers.values() for port in part.ports.values()}
