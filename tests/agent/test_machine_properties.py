@@ -1,0 +1,270 @@
+"""The agent's machine against a small world that crashes, loses answers, fails operations and changes its mind."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from modelyard.agent.machine import Agent, IllegalEvent
+from modelyard.agent.messages import (
+    Effect,
+    Event,
+    Fetch,
+    Fetched,
+    FetchFailed,
+    Forget,
+    Kept,
+    Load,
+    Loaded,
+    LoadFailed,
+    LoadOrdered,
+    Restored,
+    Save,
+    ServerDown,
+    ServerReady,
+    SessionLost,
+    SessionOpened,
+    Tell,
+    Unload,
+    Unloaded,
+    UnloadFailed,
+    UnloadOrdered,
+)
+from modelyard.agent.phases import Phase
+from modelyard.domain.agent_protocol import ModelEventKind, ModelVersion
+from modelyard.domain.names import VersionId
+from modelyard.domain.server import ReplicaConfig
+from tests.agent.stories import REPLICA, a_version
+
+MEMORY = 100
+MODELS = [
+    a_version(name, version, memory, uri)
+    for name, version, memory, uri in [
+        ("a", 1, 30, "x"), ("a", 1, 50, "y"), ("a", 2, 30, "x"), ("b", 1, 60, "x"), ("c", 1, 0, "x"),
+        ("d", 1, 100, "x"), ("e", 1, 101, "x"),
+    ]
+]  # fmt: skip
+ENDS_LOAD = {ModelEventKind.LOADED, ModelEventKind.LOAD_FAILED, ModelEventKind.LOAD_FAIL_MEMORY}
+ENDS_UNLOAD = {ModelEventKind.UNLOADED, ModelEventKind.UNLOAD_FAILED}
+
+
+class World(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.sessions = 0
+        self.session: str | None = None
+        self.alive = True
+        self.restarted = False
+        self.held: dict[VersionId, ModelVersion] = {}  # what the server really has in memory
+        self.disk: dict[VersionId, Kept] = {}
+        self.under_way: dict[VersionId, Fetch | Load | Unload] = {}
+        self.owed: dict[VersionId, type] = {}
+        self.last: dict[VersionId, ModelVersion | None] = {}
+        self.answer: dict[VersionId, ModelEventKind] = {}
+        self.start_agent()
+
+    def start_agent(self) -> None:
+        self.agent = Agent(REPLICA, ReplicaConfig("h", 1, 2, MEMORY))
+        self.tell(Restored(tuple(self.disk.values())))
+
+    def tell(self, *events: Event) -> None:
+        self.now += 1
+        for effect in self.agent.handle(events, self.now):
+            self.perform(effect)
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case Save(model_version, artifact):
+                self.disk[model_version.id] = Kept(model_version, artifact)
+            case Forget(version):
+                self.disk.pop(version, None)
+                assert version not in self.held or not self.alive, "forgotten, yet in memory"
+            case Fetch(model_version) | Load(model_version):
+                assert model_version.id not in self.under_way
+                self.under_way[model_version.id] = effect
+            case Unload(version):
+                assert version not in self.under_way
+                self.under_way[version] = effect
+            case Tell(session, event):
+                assert session == self.session
+                assert event.version is not None
+                self.heard(event.version, event.kind)
+            case _:
+                pass
+
+    def heard(self, version: VersionId, kind: ModelEventKind) -> None:
+        owed = self.owed.pop(version, None)
+        self.answer[version] = kind
+        if owed is LoadOrdered:
+            assert kind in ENDS_LOAD
+        if owed is UnloadOrdered:
+            assert kind in ENDS_UNLOAD
+        if kind is ModelEventKind.UNLOADED:
+            assert version not in self.held
+            assert version not in self.disk
+
+    # What the world does ----------------------------------------------------------------------------------------
+
+    @rule(model=st.sampled_from(MODELS))
+    def load(self, model: ModelVersion) -> None:
+        if self.session is not None:
+            self.owed[model.id] = LoadOrdered
+            self.last[model.id] = model
+            self.tell(LoadOrdered(self.session, model))
+
+    @rule(model=st.sampled_from(MODELS))
+    def unload(self, model: ModelVersion) -> None:
+        if self.session is not None:
+            self.owed[model.id] = UnloadOrdered
+            self.last[model.id] = None
+            self.tell(UnloadOrdered(self.session, model.id))
+
+    @rule(model=st.sampled_from(MODELS))
+    def stale_orders_change_nothing(self, model: ModelVersion) -> None:
+        assert self.agent.handle([UnloadOrdered("gone", model.id), LoadOrdered("gone", model)], self.now) == []
+
+    @rule()
+    def illegal_events_change_nothing(self) -> None:
+        before = repr(sorted(self.agent.entries.items()))
+        for model in MODELS:
+            if model.id not in self.under_way:
+                for event in (Fetched(model.id, "z"), Loaded(model.id), Unloaded(model.id), LoadFailed(model.id, "")):
+                    try:
+                        self.agent.handle([event], self.now)
+                    except IllegalEvent:
+                        continue
+                    raise AssertionError(f"{event} was legal")
+        assert repr(sorted(self.agent.entries.items())) == before
+
+    @precondition(lambda self: self.under_way)
+    @rule(pick=st.integers(0, 100), outcome=st.sampled_from(["works", "works", "fails", "lost", "lost after all"]))
+    def an_operation_ends(self, pick: int, outcome: str) -> None:
+        version = sorted(self.under_way)[pick % len(self.under_way)]
+        self.end(version, outcome)
+
+    def end(self, version: VersionId, outcome: str) -> None:
+        effect = self.under_way.pop(version)
+        if not self.alive and not isinstance(effect, Fetch):
+            outcome = "lost"
+        match effect:
+            case Fetch():
+                self.tell(Fetched(version, "art") if outcome == "works" else FetchFailed(version, "cannot fetch"))
+            case Load(model_version):
+                if outcome in ("works", "lost after all"):
+                    self.held[version] = model_version
+                if outcome == "works":
+                    self.tell(Loaded(version))
+                else:
+                    self.tell(LoadFailed(version, outcome, lost=outcome.startswith("lost")))
+            case Unload():
+                if outcome in ("works", "lost after all"):
+                    self.held.pop(version, None)
+                if outcome == "works":
+                    self.tell(Unloaded(version))
+                else:
+                    self.tell(UnloadFailed(version, outcome, lost=outcome.startswith("lost")))
+
+    @rule()
+    def the_server_crashes(self) -> None:
+        self.alive = False
+        self.restarted = True
+        self.held = {}
+
+    @rule()
+    def the_server_comes_back(self) -> None:
+        self.break_calls()
+        self.alive = True
+
+    def break_calls(self) -> None:
+        if not self.alive:
+            for version, effect in list(self.under_way.items()):
+                if not isinstance(effect, Fetch):
+                    self.end(version, "lost")
+
+    @rule()
+    def the_watch_looks(self) -> None:
+        if self.restarted:
+            self.tell(ServerDown())
+            self.restarted = not self.alive
+        if self.alive:
+            self.tell(ServerReady(frozenset(map(str, self.held)), self.now + 0.5))
+
+    @rule()
+    def the_server_is_slow(self) -> None:
+        self.tell(ServerDown())
+
+    @rule()
+    def a_session_opens(self) -> None:
+        self.sessions += 1
+        self.session = f"s{self.sessions}"
+        self.owed, self.answer, self.last = {}, {}, {}
+        self.tell(SessionOpened(self.session))
+        for loaded in self.agent.subscription().loaded:
+            assert self.held.get(loaded.id) is not None or self.restarted
+
+    @precondition(lambda self: self.session is not None)
+    @rule()
+    def the_session_is_lost(self) -> None:
+        assert self.session is not None
+        lost, self.session = self.session, None
+        self.owed, self.answer, self.last = {}, {}, {}
+        self.tell(SessionLost(lost))
+
+    @rule()
+    def the_agent_is_killed(self) -> None:
+        # Loads that the server had accepted go on without anybody waiting for them.
+        for version, effect in self.under_way.items():
+            if isinstance(effect, Load) and self.alive:
+                self.held[version] = effect.model_version
+        self.under_way, self.session = {}, None
+        self.owed, self.answer, self.last = {}, {}, {}
+        self.start_agent()
+
+    # What always holds ------------------------------------------------------------------------------------------
+
+    @invariant()
+    def memory_is_never_exceeded(self) -> None:
+        loading = {v: e.model_version for v, e in self.under_way.items() if isinstance(e, Load)}
+        inside = {**self.held, **loading}
+        assert sum(it.model.spec.memory_bytes or 0 for it in inside.values()) <= MEMORY
+
+    @invariant()
+    def the_ledger_adds_up(self) -> None:
+        ledger, entries = self.agent.ledger, self.agent.entries
+        assert ledger.assigned_bytes == sum(ledger.accounted_bytes(v) for v in entries)
+        for entry in entries.values():
+            assert entry.model_version.model.spec.memory_bytes is not None or entry.stray
+
+    @invariant()
+    def what_waits_has_a_reason(self) -> None:
+        if self.agent.server_up:
+            leaving = self.agent.ledger.in_memory_leaving_bytes
+            assert all(leaving for e in self.agent.entries.values() if e.phase is Phase.WAITING)
+
+    def teardown(self) -> None:
+        """Once faults stop, every order is answered, and what is assigned is what is loaded."""
+        self.the_server_comes_back()
+        if self.session is None:
+            self.a_session_opens()
+        for _ in range(200):
+            self.the_watch_looks()
+            if not self.under_way:
+                break
+            self.end(min(self.under_way), "works")
+            self.memory_is_never_exceeded()
+        assert not self.under_way
+        assert not self.owed
+        stuck = {v for v, e in self.agent.entries.items() if e.phase is Phase.STUCK}
+        assert set(self.held) - stuck == set(self.agent.entries) - stuck == set(self.disk) - stuck
+        assert all(e.phase in (Phase.LOADED, Phase.STUCK) for e in self.agent.entries.values())
+        for version, wanted in self.last.items():
+            if wanted is None:
+                assert version not in self.held or version in stuck
+            elif self.answer[version] is ModelEventKind.LOADED:
+                assert self.held[version].model.spec == wanted.model.spec
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
