@@ -8,7 +8,7 @@ says, per route and once for all proxies that count, when it is live or why it w
     Outcome(live={"iris": 7}, refused={"wine": Refusal(7, "…")})
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -74,6 +74,25 @@ class Outcome:
     refused: Mapping[str, Refusal] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A connected proxy, or one lost so lately that it still counts. `version`: of the last Changes it holds wholly."""
+
+    id: str
+    connected: bool
+    since: float
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRefusal:
+    """What one proxy refuses at present, e.g. resource "route iris"."""
+
+    gateway: str
+    resource: str
+    reason: str
+
+
 OnOutcome: TypeAlias = Callable[[Outcome], None]
 
 
@@ -81,3 +100,14 @@ class Driver(Protocol):
     """Brings proxies to the desired state. `on_outcome` is called from the event loop, never from inside apply."""
 
     def apply(self, changes: Changes) -> None: ...
+
+    def open(self, expected: Iterable[str] = ()) -> None:
+        """The desired state is complete: until then nothing is taken away, nothing sent and nothing told.
+
+        `expected`: ids of proxies known from before a restart, each of which counts for one lease.
+        """
+        ...
+
+    def gateways(self) -> tuple[Gateway, ...]: ...
+
+    def refusals(self) -> tuple[GatewayRefusal, ...]: ...

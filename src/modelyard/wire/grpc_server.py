@@ -55,19 +55,24 @@ class _SeldonHealth:
         return seldon_health_pb2.HealthCheckResponse(ok=True)
 
 
-async def start(address: str, services: Mapping[str, object]) -> tuple[grpc.aio.Server, int]:
+async def start(
+    address: str, services: Mapping[str, object], raw: Mapping[str, grpc.GenericRpcHandler] | None = None
+) -> tuple[grpc.aio.Server, int]:
     """Serve implementations by the full names of their services on HOST:PORT; port 0 takes a free one.
 
+    `raw`: ready handlers of services that are not ours, by service name (Envoy's xDS).
     Returns the server and its port. Raises `Refused` when the port is busy.
     """
     server = grpc.aio.server(options=SERVER_OPTIONS)
     everything = {**services, service.HEALTH: _SeldonHealth()}
     server.add_generic_rpc_handlers([service.handler(name, it) for name, it in everything.items()])
+    raw = raw or {}
+    server.add_generic_rpc_handlers(list(raw.values()))
     standard_health = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(standard_health, server)
-    for name in ("", *everything):
+    for name in ("", *everything, *raw):
         await standard_health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    names = (*everything, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (*everything, *raw, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server, pool=_BothPools())
     try:
         port = server.add_insecure_port(address)

