@@ -1,0 +1,158 @@
+"""The scheduler's machine: `handle(events, now)` returns what to do, in order.
+
+    facts ──▶ observe (state, event) ──▶ decide (what changed) ──▶ effects ──▶ I/O ──▶ facts
+
+Sans-IO: no socket, clock, log or thread. Events come in batches: many facts, one decision.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from modelyard.scheduler import applying, drain, reporting
+from modelyard.scheduler.decide import answer_applied, decide
+from modelyard.scheduler.messages import (
+    DrainAsked,
+    Effect,
+    EndpointProbed,
+    Event,
+    Journaled,
+    ModelApplied,
+    ModelDeleted,
+    ModelReported,
+    ModelsMeasured,
+    ProbeEndpoint,
+    ReplicaLost,
+    ReplicaSubscribed,
+    RoutesSettled,
+    ServerApplied,
+    ServerDeleted,
+    ServerReported,
+    ServersNoticed,
+    WakeAt,
+)
+from modelyard.scheduler.restore import republish, restored
+from modelyard.scheduler.settings import Settings
+from modelyard.scheduler.state import State
+from modelyard.scheduler.turn import Turn
+
+
+class Scheduler:
+    """Owns its state: nobody else changes it. Read it freely between two calls."""
+
+    def __init__(self, settings: Settings | None = None, journaled: Journaled | None = None) -> None:
+        self.settings = settings or Settings()
+        self._journaled = journaled or Journaled()
+        self.state = State()
+
+    def start(self, now: float, *, rebuild: bool = False) -> list[Effect]:
+        """Take up what the journal holds. `rebuild`: it was lost, so what agents hold is adopted for a while."""
+        self.state = restored(self._journaled, self.settings, now)
+        if rebuild:
+            self.state.rebuild_until = now + self.settings.rebuild_seconds
+        turn = Turn(now, cause="the scheduler started")
+        republish(self.state, turn)
+        turn.opened = self.state.gate is None
+        return self._finish(turn)
+
+    def handle(self, events: Sequence[Event], now: float) -> list[Effect]:
+        """Take in what happened (or only that time has passed) and decide."""
+        turn = Turn(now)
+        for event in events:
+            turn.cause = event.cause
+            self._observe(event, turn)
+        self._observe_time(turn)
+        if self.state.gate is None:
+            decide(self.state, turn)
+            drain.settle(self.state, turn)
+        answer_applied(self.state, turn)
+        return self._finish(turn)
+
+    def _observe(self, event: Event, turn: Turn) -> None:
+        state = self.state
+        match event:
+            case ModelApplied():
+                applying.apply_model(state, event, turn)
+            case ModelDeleted():
+                applying.delete_model(state, event, turn)
+            case ServersNoticed():
+                applying.notice_servers(state, event, turn)
+            case ServerApplied():
+                applying.apply_server(state, event, turn)
+            case ServerDeleted():
+                applying.delete_server(state, event, turn)
+            case ServerReported():
+                turn.note(f"server/{event.name}", event.text)
+            case DrainAsked():
+                drain.ask(state, event, turn)
+            case ReplicaSubscribed():
+                reporting.subscribe(state, event, turn)
+            case ReplicaLost():
+                reporting.lose(state, event, self.settings, turn)
+            case ModelReported():
+                reporting.report(state, event, turn)
+            case ModelsMeasured():
+                reporting.measured(state, event, turn)
+            case RoutesSettled():
+                _settle_routes(state, event, turn)
+            case EndpointProbed():
+                reporting.probed(state, event, self.settings, turn)
+            case _:
+                assert_never(event)
+
+    def _observe_time(self, turn: Turn) -> None:
+        """What is due: the gate's bound, unloads to be tried again, suspects to be asked."""
+        state = self.state
+        gate = state.gate
+        if gate is not None and (not gate.waiting or turn.now >= gate.deadline):
+            turn.cause = "the restart is over"
+            if gate.waiting:
+                missing = ", ".join(str(id) for id in sorted(gate.waiting))
+                for id in gate.waiting:
+                    turn.note(f"server/{id.server}", f"replica {id.index}: not back in time after the restart")
+                turn.cause = f"the restart is over without {missing}"
+            state.gate = None
+            turn.opened = True
+            for name in state.models:
+                turn.touch(name)
+        turn.cause = "time passed"
+        for key, at in state.retries.items():
+            if at <= turn.now:
+                turn.touch(key[0].model)
+        if state.gate is None:
+            for id in state.suspects:
+                replica = state.replica(id)
+                if replica is not None and replica.config is not None and replica.check_at <= turn.now:
+                    replica.check_at = turn.now + self.settings.probe_seconds
+                    turn.probes.append(ProbeEndpoint(id, replica.config))
+
+    def _finish(self, turn: Turn) -> list[Effect]:
+        effects = turn.effects(self.state.route_sequence)
+        wake = min(self._deadlines(), default=None)
+        return effects if wake is None else [*effects, WakeAt(wake)]
+
+    def _deadlines(self) -> Iterable[float]:
+        state = self.state
+        if state.gate is not None:
+            yield state.gate.deadline
+        yield from state.retries.values()
+        yield from (drain.deadline for drain in state.drains.values())
+        for id in state.suspects:
+            replica = state.replica(id)
+            if replica is not None and state.gate is None:
+                yield replica.check_at
+
+
+def _settle_routes(state: State, event: RoutesSettled, turn: Turn) -> None:
+    for name, sequence in event.live.items():
+        record = state.models.get(name)
+        if record is not None and sequence > record.live_sequence:
+            record.live_sequence = sequence
+            if sequence >= record.route_sequence:
+                record.route_refusal = ""
+            turn.touch(name)
+    for name, (sequence, reason) in event.refused.items():
+        record = state.models.get(name)
+        if record is not None and sequence >= record.route_sequence and record.route_refusal != reason:
+            record.route_refusal = reason
+            turn.note_model(name, f"a gateway refused its route: {reason}")
+            turn.touch(name)
