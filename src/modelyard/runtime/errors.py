@@ -1,0 +1,25 @@
+"""What the runtime refuses, beyond the errors that every part shares."""
+
+from typing import ClassVar
+
+from modelyard.kit.errors import ModelyardError, NotFound, Refused
+
+
+class NotLoaded(NotFound):
+    """The model is not in memory here; nothing ran, so another replica may be asked."""
+
+
+class OutOfMemory(Refused):
+    """There was no memory for a load."""
+
+    http_status: ClassVar[int] = 507
+    grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
+
+
+class ModelFailed(ModelyardError):
+    """The model raised while it predicted."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's exception says, without its further lines."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

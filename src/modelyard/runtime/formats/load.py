@@ -1,0 +1,48 @@
+"""From a model's folder to a model in memory. Slow: run it in a thread."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.kit.errors import InvalidInput
+from modelyard.runtime.errors import OutOfMemory
+from modelyard.runtime.formats import artifact
+from modelyard.runtime.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`pickle`: whether artifacts may be unpickled, which runs code of theirs."""
+
+    pickle: bool = True
+    intra_op_threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    name: str
+    version: str
+    model: Model
+
+
+def load(folder: Path, options: Options) -> LoadedModel:
+    """Raises `NotFound`, `InvalidInput` (the sentence says what is wrong with the artifact) or `OutOfMemory`."""
+    found = artifact.find(folder)
+    try:
+        return LoadedModel(folder.name, found.version, _read(found, options))
+    except MemoryError:
+        raise OutOfMemory(f"{folder.name}: there is not enough memory to load {found.path.name}") from None
+
+
+def _read(found: artifact.ArtifactFile, options: Options) -> Model:
+    # Each library is imported by the first model that needs it: an idle runtime stays small.
+    if found.format == artifact.ONNX:
+        from modelyard.runtime.formats import onnx
+
+        return onnx.read(found.path, intra_op_threads=options.intra_op_threads)
+    if not options.pickle:
+        raise InvalidInput(
+            f"{found.path.name} is a pickle, which runs code when it is loaded: not allowed here (--no-pickle)"
+        )
+    from modelyard.runtime.formats import sklearn
+
+    return sklearn.read(found.path)

@@ -1,0 +1,38 @@
+"""What a format gives the runtime: something with a signature that predicts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelyard.wire.oip.nouns import Array, Tensor, TensorMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What goes in and comes out, in the model's own words.
+
+    `usual`: the outputs of a request that names none, of all that `outputs` offers.
+    """
+
+    platform: str
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+    usual: tuple[str, ...]
+
+
+class Model(Protocol):
+    """A loaded model. `quick`: one prediction is cheap enough to run on the event loop."""
+
+    @property
+    def signature(self) -> Signature: ...
+
+    @property
+    def quick(self) -> bool: ...
+
+    def fit(self, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
+        """The request's tensors as this model takes them. Raises `InvalidInput`, naming the tensor."""
+        ...
+
+    def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:
+        """Raises `InvalidInput` where the input is to blame; any other exception is the model's failure."""
+        ...

@@ -1,0 +1,235 @@
+"""The models of one folder: what is loaded, loading and unloading them, and who is using which.
+
+Loads and unloads of one model happen one after another, those of different models side by side; asking for a load
+while one waits or runs joins it. The work is done in threads, so that the event loop goes on answering.
+"""
+
+import asyncio
+import ctypes
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound
+from modelyard.kit.tasks import TaskSet
+from modelyard.runtime.errors import NotLoaded
+from modelyard.runtime.formats.load import LoadedModel
+from modelyard.wire.oip.nouns import IndexEntry
+
+log = logging.getLogger(__name__)
+
+Loader: TypeAlias = Callable[[Path], LoadedModel]
+
+# How long an unload waits for requests that still use the model.
+UNLOAD_WAIT_SECONDS = 10.0
+
+
+class State(Enum):
+    READY = "READY"
+    LOADING = "LOADING"
+    UNLOADING = "UNLOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(slots=True, eq=False)
+class InUse:
+    """A loaded model and how many requests are using it; `idle` is set by the last when someone waits for it."""
+
+    loaded: LoadedModel
+    requests: int = 0
+    idle: asyncio.Event | None = None
+
+    def begin(self) -> None:
+        self.requests += 1
+
+    def end(self) -> None:
+        self.requests -= 1
+        if self.requests == 0 and self.idle is not None:
+            self.idle.set()
+
+    async def until_idle(self, seconds: float) -> bool:
+        if self.requests == 0:
+            return True
+        self.idle = asyncio.Event()
+        try:
+            await asyncio.wait_for(self.idle.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    name: str
+    version: str
+    load_ms: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    state: State
+    reason: str = ""
+    in_use: InUse | None = None
+
+
+@dataclass(slots=True)
+class _Operation:
+    """The last operation asked for on a model; the next one waits for it."""
+
+    load: bool
+    task: asyncio.Task[Any]
+
+
+@dataclass(slots=True)
+class Repository:
+    folder: Path
+    loader: Loader
+    threads: Executor
+    unload_wait_seconds: float = UNLOAD_WAIT_SECONDS
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _operations: dict[str, _Operation] = field(default_factory=dict)
+    _background: TaskSet = field(default_factory=TaskSet)
+
+    def get(self, name: str, version: str = "") -> InUse:
+        """The model as it is loaded now. Raises `NotLoaded`, or `NotFound` for another version than is loaded."""
+        entry = self._entries.get(name)
+        if entry is None or entry.in_use is None:
+            raise NotLoaded(f"the model '{name}' is not loaded")
+        if version and version != entry.in_use.loaded.version:
+            have = entry.in_use.loaded.version
+            raise NotFound(f"the model '{name}' has no version '{version}' here: version {have} is loaded")
+        return entry.in_use
+
+    def index(self, *, ready_only: bool = False) -> list[IndexEntry]:
+        """Everything in the folder and everything loaded, by name."""
+        try:
+            names = {it.name for it in self.folder.iterdir() if it.is_dir() and not it.name.startswith(".")}
+        except OSError:
+            names = set()
+        entries = [self._describe(name) for name in sorted(names | set(self._entries))]
+        return [it for it in entries if it.state == State.READY.value or not ready_only]
+
+    def _describe(self, name: str) -> IndexEntry:
+        entry = self._entries.get(name)
+        if entry is None:
+            return IndexEntry(name, "", State.UNAVAILABLE.value, "not loaded")
+        version = entry.in_use.loaded.version if entry.in_use else ""
+        return IndexEntry(name, version, entry.state.value, entry.reason)
+
+    async def load(self, name: str) -> LoadReport:
+        """Load, or load anew: the new one takes the old one's place when it is ready, not before.
+
+        Raises `NotFound`, `InvalidInput` or `OutOfMemory`; a model that was loaded then stays.
+        """
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            raise InvalidInput(f"'{name}' cannot name a model: it must name a folder in the repository")
+        last = self._operations.get(name)
+        if last is not None and last.load:
+            joined: LoadReport = await asyncio.shield(last.task)
+            return joined
+        report: LoadReport = await self._after(last, name, self._load(name), load=True)
+        return report
+
+    async def unload(self, name: str) -> None:
+        """Take the model out; waits for its requests, so that its memory is free at the end. Raises `NotFound`."""
+        last = self._operations.get(name)
+        if last is None and name not in self._entries:
+            if not name or "/" in name or not (self.folder / name).is_dir():
+                raise NotFound(f"there is no model '{name}' in the repository {self.folder}")
+            return
+        if last is not None and not last.load:
+            await asyncio.shield(last.task)
+            return
+        await self._after(last, name, self._unload(name), load=False)
+
+    async def close(self) -> None:
+        for operation in list(self._operations.values()):
+            operation.task.cancel()
+        await asyncio.gather(*(it.task for it in self._operations.values()), return_exceptions=True)
+        await self._background.cancel()
+        self._entries.clear()
+
+    async def _after(self, last: _Operation | None, name: str, work: Coroutine[Any, Any, Any], *, load: bool) -> Any:
+        """Run `work` when `last` is over; a caller who goes away does not stop it."""
+
+        async def run() -> Any:
+            try:
+                if last is not None:
+                    await asyncio.wait([last.task])
+                return await work
+            finally:
+                work.close()
+                if self._operations[name] is operation:
+                    del self._operations[name]
+
+        task = asyncio.create_task(run(), name=f"{'load' if load else 'unload'} {name}")
+        task.add_done_callback(_retrieve)
+        operation = self._operations[name] = _Operation(load, task)
+        return await asyncio.shield(task)
+
+    async def _load(self, name: str) -> LoadReport:
+        old = self._entries.get(name)
+        in_use = old.in_use if old else None
+        if in_use is None:
+            self._entries[name] = _Entry(State.LOADING)
+        started = time.perf_counter()
+        try:
+            loaded = await asyncio.get_running_loop().run_in_executor(self.threads, self.loader, self.folder / name)
+        except BaseException as error:
+            self._load_failed(name, in_use, error)
+            raise
+        self._entries[name] = _Entry(State.READY, in_use=InUse(loaded))
+        load_ms = round((time.perf_counter() - started) * 1000)
+        log.info("loaded %s (%s, version %s) in %d ms", name, loaded.model.signature.platform, loaded.version, load_ms)
+        if in_use is not None:
+            self._background.start(self._retire(in_use), name=f"retire {name}")
+        return LoadReport(name, loaded.version, load_ms)
+
+    def _load_failed(self, name: str, in_use: InUse | None, error: BaseException) -> None:
+        reason = str(error) if isinstance(error, ModelyardError) else type(error).__name__
+        log.warning("cannot load %s: %s", name, reason)
+        if in_use is not None:
+            self._entries[name] = _Entry(State.READY, f"the last reload failed: {reason}", in_use)
+        elif isinstance(error, NotFound):
+            del self._entries[name]
+        else:
+            self._entries[name] = _Entry(State.UNAVAILABLE, reason)
+
+    async def _unload(self, name: str) -> None:
+        entry = self._entries.get(name)
+        if entry is None:
+            return
+        in_use, entry.in_use = entry.in_use, None  # from here on nobody finds it
+        try:
+            if in_use is not None:
+                entry.state = State.UNLOADING
+                await self._retire(in_use)
+                log.info("unloaded %s", name)
+        finally:
+            del self._entries[name]
+
+    async def _retire(self, in_use: InUse) -> None:
+        """Wait until nobody uses it, then give its memory back to the system."""
+        if not await in_use.until_idle(self.unload_wait_seconds):
+            log.warning("%s is freed only when its %d requests are done", in_use.loaded.name, in_use.requests)
+        del in_use
+        await asyncio.get_running_loop().run_in_executor(self.threads, _trim)
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """A load whose callers all went away has nobody to take its failure; it was logged."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _trim() -> None:
+    """Hand freed memory back, which glibc otherwise keeps; elsewhere there is nothing to do."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        pass

@@ -1,0 +1,91 @@
+"""The runtime, put together: repository, inference, HTTP and gRPC in one process."""
+
+import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import grpc.aio
+
+from modelyard.kit.errors import NotFound
+from modelyard.runtime.formats.load import Options, load
+from modelyard.runtime.grpc_service import GrpcInferenceService
+from modelyard.runtime.http import listener
+from modelyard.runtime.http.connection import MOST_BODY_BYTES
+from modelyard.runtime.http.endpoints import Endpoints
+from modelyard.runtime.identity import Identity
+from modelyard.runtime.inference import Inference
+from modelyard.runtime.repository import UNLOAD_WAIT_SECONDS, Repository
+from modelyard.wire import grpc_server, service
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`http` and `grpc` are (host, port); port 0 takes a free one. `predict_threads`: for models that are not quick."""
+
+    repository: Path
+    http: tuple[str, int] = ("127.0.0.1", 0)
+    grpc: tuple[str, int] = ("127.0.0.1", 0)
+    predict_threads: int = 4
+    load_threads: int = 2
+    unload_wait_seconds: float = UNLOAD_WAIT_SECONDS
+    most_body_bytes: int = MOST_BODY_BYTES
+    formats: Options = field(default_factory=Options)
+
+
+class Server:
+    """A running server; `start` makes one."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        repository: Repository,
+        endpoints: Endpoints,
+        rpc: GrpcInferenceService,
+        http: listener.Listener,
+        grpc_listener: tuple[grpc.aio.Server, int],
+        threads: tuple[ThreadPoolExecutor, ...],
+    ) -> None:
+        self.identity = identity
+        self.repository = repository
+        self.http_port = http.port
+        self._grpc, self.grpc_port = grpc_listener
+        self._endpoints, self._rpc, self._http, self._threads = endpoints, rpc, http, threads
+
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Take nothing new, let what is in flight finish for that long, then end."""
+        self._endpoints.ready = self._rpc.ready = False
+        stopping = self._grpc.stop(seconds)
+        await self._http.stop(seconds)
+        await stopping
+        await self.repository.close()
+        for threads in self._threads:
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def start(settings: Settings) -> Server:
+    """Raises `NotFound` for a missing repository and `Refused` for a busy port."""
+    if not settings.repository.is_dir():
+        raise NotFound(f"there is no folder {settings.repository} to serve models from")
+    predicting = ThreadPoolExecutor(settings.predict_threads, "predict")
+    loading = ThreadPoolExecutor(settings.load_threads, "load")
+    repository = Repository(
+        settings.repository, partial(load, options=settings.formats), loading, settings.unload_wait_seconds
+    )
+    inference = Inference(repository, predicting)
+    identity = Identity()
+    endpoints = Endpoints(repository, inference, identity)
+    rpc = GrpcInferenceService(repository, inference, identity)
+    async with contextlib.AsyncExitStack() as on_failure:
+        http = await listener.listen(*settings.http, endpoints.answer, most_body_bytes=settings.most_body_bytes)
+        on_failure.push_async_callback(http.stop, 0)
+        address = f"{settings.grpc[0]}:{settings.grpc[1]}"
+        grpc_listener = await grpc_server.start(address, {service.INFERENCE: rpc})
+        on_failure.pop_all()
+    return Server(identity, repository, endpoints, rpc, http, grpc_listener, (predicting, loading))
