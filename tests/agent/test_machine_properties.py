@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from modelyard.agent.machine import Agent, IllegalEvent
 from modelyard.agent.messages import (
@@ -103,6 +103,11 @@ class World(RuleBasedStateMachine):
             assert version not in self.held
             assert version not in self.disk
 
+    @initialize()
+    def all_is_well(self) -> None:
+        self.the_watch_looks()
+        self.a_session_opens()
+
     # What the world does ----------------------------------------------------------------------------------------
 
     @rule(model=st.sampled_from(MODELS))
@@ -112,7 +117,6 @@ class World(RuleBasedStateMachine):
             self.last[model.id] = model
             self.tell(LoadOrdered(self.session, model))
 
-    @rule(model=st.sampled_from(MODELS))
     def unload(self, model: ModelVersion) -> None:
         if self.session is not None:
             self.owed[model.id] = UnloadOrdered
@@ -120,10 +124,31 @@ class World(RuleBasedStateMachine):
             self.tell(UnloadOrdered(self.session, model.id))
 
     @rule(model=st.sampled_from(MODELS))
-    def stale_orders_change_nothing(self, model: ModelVersion) -> None:
-        assert self.agent.handle([UnloadOrdered("gone", model.id), LoadOrdered("gone", model)], self.now) == []
+    def load_without_trouble(self, model: ModelVersion) -> None:
+        self.load(model)
+        while model.id in self.under_way:
+            self.end(model.id, "works")
 
-    @rule()
+    @rule(model=st.sampled_from(MODELS), orders=st.lists(st.booleans(), min_size=1, max_size=3))
+    def minds_change_while_it_loads(self, model: ModelVersion, orders: list[bool]) -> None:
+        self.load(model)
+        if isinstance(self.under_way.get(model.id), Fetch):
+            self.end(model.id, "works")
+        for order in orders:
+            (self.load if order else self.unload)(model)
+
+    @precondition(lambda self: self.agent.entries and self.session is not None)
+    @rule(pick=st.integers(0, 100))
+    def unload_what_is_here(self, pick: int) -> None:
+        entries = sorted(self.agent.entries)
+        self.unload(self.agent.entries[entries[pick % len(entries)]].model_version)
+
+    @rule(model=st.sampled_from(MODELS))
+    def stale_orders_change_nothing_and_unknown_versions_are_unloaded(self, model: ModelVersion) -> None:
+        assert self.agent.handle([UnloadOrdered("gone", model.id), LoadOrdered("gone", model)], self.now) == []
+        if model.id not in self.agent.entries:
+            self.unload(model)
+
     def illegal_events_change_nothing(self) -> None:
         before = repr(sorted(self.agent.entries.items()))
         for model in MODELS:
@@ -164,13 +189,11 @@ class World(RuleBasedStateMachine):
                 else:
                     self.tell(UnloadFailed(version, outcome, lost=outcome.startswith("lost")))
 
-    @rule()
     def the_server_crashes(self) -> None:
         self.alive = False
         self.restarted = True
         self.held = {}
 
-    @rule()
     def the_server_comes_back(self) -> None:
         self.break_calls()
         self.alive = True
@@ -181,7 +204,6 @@ class World(RuleBasedStateMachine):
                 if not isinstance(effect, Fetch):
                     self.end(version, "lost")
 
-    @rule()
     def the_watch_looks(self) -> None:
         if self.restarted:
             self.tell(ServerDown())
@@ -189,11 +211,9 @@ class World(RuleBasedStateMachine):
         if self.alive:
             self.tell(ServerReady(frozenset(map(str, self.held)), self.now + 0.5))
 
-    @rule()
     def the_server_is_slow(self) -> None:
         self.tell(ServerDown())
 
-    @rule()
     def a_session_opens(self) -> None:
         self.sessions += 1
         self.session = f"s{self.sessions}"
@@ -202,15 +222,13 @@ class World(RuleBasedStateMachine):
         for loaded in self.agent.subscription().loaded:
             assert self.held.get(loaded.id) is not None or self.restarted
 
-    @precondition(lambda self: self.session is not None)
-    @rule()
     def the_session_is_lost(self) -> None:
-        assert self.session is not None
+        if self.session is None:
+            return
         lost, self.session = self.session, None
         self.owed, self.answer, self.last = {}, {}, {}
         self.tell(SessionLost(lost))
 
-    @rule()
     def the_agent_is_killed(self) -> None:
         # Loads that the server had accepted go on without anybody waiting for them.
         for version, effect in self.under_way.items():
@@ -219,6 +237,27 @@ class World(RuleBasedStateMachine):
         self.under_way, self.session = {}, None
         self.owed, self.answer, self.last = {}, {}, {}
         self.start_agent()
+
+    @rule(
+        trouble=st.sampled_from(
+            [
+                "the_server_crashes",
+                "the_server_comes_back",
+                "the_server_comes_back",
+                "the_watch_looks",
+                "the_watch_looks",
+                "the_watch_looks",
+                "the_server_is_slow",
+                "a_session_opens",
+                "a_session_opens",
+                "the_session_is_lost",
+                "the_agent_is_killed",
+                "illegal_events_change_nothing",
+            ]
+        )
+    )
+    def there_is_trouble(self, trouble: str) -> None:
+        getattr(self, trouble)()
 
     # What always holds ------------------------------------------------------------------------------------------
 
