@@ -53,6 +53,7 @@ class EnvoyDriver:
         self._touched: set[str] = set()
         self._wake: asyncio.TimerHandle | None = None
         self._server: grpc.aio.Server | None = None
+        self.responses_sent = 0
         self._calls: set[asyncio.Task[Any]] = set()
 
     async def start(self, address: str) -> int:
@@ -147,6 +148,7 @@ class EnvoyDriver:
         """Tell one stream what happened, queue what it wants to send; returns the routes it refuses."""
         connection = self._connections[number]
         for send in connection.stream.handle(events):
+            self.responses_sent += 1
             connection.outbox.put_nowait(discovery.encode(send, str(self._snapshot.version)))
         if connection.stream.idle and self._changed is None:
             connection.version = self._snapshot.version

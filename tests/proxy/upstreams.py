@@ -1,0 +1,124 @@
+"""Real small inference servers for proxy tests: they answer with what reached them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from modelyard.proxy.desired import Endpoint
+
+SERVICE = "inference.GRPCInferenceService"
+
+
+@dataclass
+class Upstream:
+    """One replica. `behaviour` says what happens to a request that has arrived."""
+
+    name: str
+    behaviour: str = "echo"  # echo, not-loaded, error, reset, hold
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    http_port: int = 0
+    grpc_port: int = 0
+    _http: asyncio.Server | None = None
+    _grpc: grpc.aio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint("127.0.0.1", self.http_port, self.grpc_port)
+
+    async def start(self) -> "Upstream":
+        self._http = await asyncio.start_server(self._connection, "127.0.0.1", self.http_port)
+        self.http_port = self._http.sockets[0].getsockname()[1]
+        self._grpc = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        methods = {
+            "ModelInfer": grpc.unary_unary_rpc_method_handler(self._model_infer),
+            "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(self._model_stream_infer),
+        }
+        self._grpc.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, methods)])
+        self.grpc_port = self._grpc.add_insecure_port(f"127.0.0.1:{self.grpc_port}")
+        await self._grpc.start()
+        return self
+
+    async def stop(self) -> None:
+        if self._http is not None:
+            self._http.close()
+            for writer in list(self._writers):
+                writer.close()
+            await self._http.wait_closed()
+            self._http = None
+        if self._grpc is not None:
+            await self._grpc.stop(None)
+            self._grpc = None
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while await self._request(reader, writer):
+                pass
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        method, path, _ = head[0].split(" ")
+        headers: dict[str, str] = {}
+        for line in filter(None, head[1:]):
+            key, _, value = line.partition(": ")
+            headers[key.lower()] = f"{headers[key.lower()]},{value}" if key.lower() in headers else value
+        body = await _body(reader, headers)
+        seen = {"server": self.name, "method": method, "path": path, "headers": headers, "bytes": len(body)}
+        self.requests.append(seen)
+        self.arrived.set()
+        extra, status = "", "200 OK"
+        match self.behaviour:
+            case "not-loaded":
+                status, extra = "404 Not Found", "x-modelyard-not-loaded: true\r\n"
+            case "error":
+                status = "503 Service Unavailable"
+            case "reset":
+                return False
+            case "hold":
+                await self.released.wait()
+        answer = json.dumps(seen).encode()
+        writer.write(f"HTTP/1.1 {status}\r\n{extra}content-length: {len(answer)}\r\n\r\n".encode() + answer)
+        await writer.drain()
+        return True
+
+    async def _model_infer(self, request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        headers = {key: value for key, value in context.invocation_metadata() or ()}
+        self.requests.append({"server": self.name, "headers": headers, "bytes": len(request)})
+        self.arrived.set()
+        match self.behaviour:
+            case "not-loaded":
+                await context.send_initial_metadata((("x-modelyard-not-loaded", "true"),))
+                await context.abort(grpc.StatusCode.NOT_FOUND, "not loaded here")
+            case "error":
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "failed while at work")
+            case "hold":
+                await self.released.wait()
+        return str(headers["seldon-internal-model"]).encode() + b"@" + self.name.encode()
+
+    async def _model_stream_infer(self, requests: AsyncIterator[bytes], _context: Any) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield self.name.encode() + b":" + request
+
+
+async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    if headers.get("transfer-encoding") != "chunked":
+        return await reader.readexactly(int(headers.get("content-length", "0")))
+    body = b""
+    while size := int((await reader.readuntil(b"\r\n")).strip(), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return body
