@@ -48,7 +48,16 @@ class Provider(Protocol):
 class ServerWatch:
     """Brings a provider's replicas to what the scheduler wants, again and again, over lost connections."""
 
-    def __init__(self, provider: Provider, *, scheduler: str, agents: str, name: str) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        scheduler: str,
+        agents: str,
+        name: str,
+        problems: "asyncio.Queue[tuple[str, str]] | None" = None,
+    ) -> None:
+        """`problems`: where the provider puts (server, sentence) for what it could not do."""
         self.synced = asyncio.Event()  # the first wishes were acted on
         self.wanted: tuple[ServerManifest, ...] = ()
         self._provider = provider
@@ -60,11 +69,7 @@ class ServerWatch:
         self._draining: dict[str, asyncio.Lock] = {}
         self._known: set[str] = set()
         self._reported: dict[str, str] = {}
-        self._problems: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
-
-    def report(self, server: str, problem: str) -> None:
-        """Tell the scheduler what went wrong with a server, for `describe`."""
-        self._problems.put_nowait((server, problem))
+        self._problems: asyncio.Queue[tuple[str, str]] = problems if problems is not None else asyncio.Queue()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -142,7 +147,7 @@ class ServerWatch:
         for server, text in refused.items():
             if self._reported.get(server) != text:
                 log.warning("%s", text)
-            self.report(server, text)
+            self._problems.put_nowait((server, text))
         if notices or first_sync:
             await connection.scheduler.ServerNotify(
                 provision.encode_notices(notices, first_sync=first_sync), timeout=CALL_SECONDS

@@ -1,0 +1,37 @@
+"""Ending what no supervisor watches any more, and clearing away what must not outlive a system."""
+
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from modelyard.run import commands, processes, system
+from modelyard.run.system import Part
+
+PATIENCE_SECONDS = 8.0
+# Where parts may leave unix sockets.
+SOCKET_FOLDERS = ("gateway", "servers", "scheduler")
+
+
+def end_parts(parts: Iterable[Part]) -> list[str]:
+    """End those that live, who asks others before those it asks. Returns their names."""
+    alive = {part.name: part.process for part in parts if part.process.is_alive()}
+    for group in commands.ending_order(alive):
+        processes.end([alive[name] for name in group], patience_seconds=PATIENCE_SECONDS)
+    return sorted(alive)
+
+
+def forget(directory: Path) -> None:
+    """Nothing runs there any more: remove what says so. Journal, artifacts, agents' state and logs stay."""
+    remove_sockets(directory)
+    system.remove(directory)
+    system.retract(directory)
+
+
+def remove_sockets(directory: Path) -> None:
+    """A process that was killed leaves its sockets behind as files."""
+    for folder in SOCKET_FOLDERS:
+        for path in (directory / folder).rglob("*"):
+            with suppress(OSError):
+                if stat.S_ISSOCK(path.lstat().st_mode):
+                    path.unlink()

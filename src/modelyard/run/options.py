@@ -1,0 +1,53 @@
+"""What `modelyard up` can be told, checked."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelyard.kit.errors import InvalidInput, NotSupported
+from modelyard.run import ports
+from modelyard.run.first_server import ServerWish
+from modelyard.run.system import DEFAULT_PORT_BASE
+from modelyard.run.wanted import MOST_REPLICAS
+from modelyard.wire import quantities
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """`state_dir` is absolute."""
+
+    state_dir: Path
+    port_base: int = DEFAULT_PORT_BASE
+    server: ServerWish = field(default_factory=ServerWish)
+
+
+def check(
+    *,
+    state_dir: Path,
+    port_base: int = DEFAULT_PORT_BASE,
+    replicas: int | None = None,
+    memory: str | None = None,
+    overcommit: int | None = None,
+) -> UpOptions:
+    """Raises `InvalidInput` and `NotSupported`, naming the flag."""
+    ports.fixed_ports(port_base)
+    if replicas is not None and not 0 <= replicas <= MOST_REPLICAS:
+        raise InvalidInput(f"--replicas {replicas} cannot be: give a number from 0 to {MOST_REPLICAS}")
+    if overcommit is not None and overcommit < 0:
+        raise InvalidInput(f"--overcommit {overcommit} cannot be: give a percentage of 0 or more")
+    if overcommit:
+        raise NotSupported(
+            f"--overcommit {overcommit} is not possible yet: agents cannot evict models, so it has to stay 0"
+        )
+    return UpOptions(state_dir, port_base, ServerWish(replicas, _memory(memory), overcommit))
+
+
+def _memory(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        amount = quantities.parse_bytes(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"--memory: {error}") from error
+    if amount == 0:
+        raise InvalidInput("--memory 0 cannot be: a replica without memory holds no model")
+    return amount
