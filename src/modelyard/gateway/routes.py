@@ -55,6 +55,7 @@ class RouteTable:
         serving = [variant for variant in variants or () if variant.replicas]
         route = Route(tuple(self._variant(variant) for variant in serving)) if serving else None
         before = self._routes.get(model)
+        self._touched_routes.add(model)  # even where it is the same: its owner waits for an outcome at this version
         if route == before:
             return
         for variant in serving:
@@ -65,7 +66,6 @@ class RouteTable:
             self._routes[model] = route
         for old in before.variants if before is not None else ():
             self._release(old.replica_set)
-        self._touched_routes.add(model)
 
     def changes(self, version: int) -> Changes | None:
         """What changed since the last call; None where nothing did."""

@@ -126,6 +126,8 @@ class Scheduler:
                     turn.probes.append(ProbeEndpoint(id, replica.config))
 
     def _finish(self, turn: Turn) -> list[Effect]:
+        if turn.endpoints and not turn.routes:
+            self.state.route_sequence += 1
         effects = turn.effects(self.state.route_sequence)
         wake = min(self._deadlines(), default=None)
         return effects if wake is None else [*effects, WakeAt(wake)]

@@ -220,7 +220,9 @@ def _loaded(state: State, assignment: Assignment, it: ModelEvent, turn: Turn) ->
     if assignment.phase is not Phase.LOADED:
         assignment.phase, assignment.reason, assignment.since = Phase.LOADED, "", turn.now
         turn.writes.append(written(assignment))
-        turn.note_model(assignment.version.model, f"version {assignment.version.version} is loaded on {assignment.replica}")
+        turn.note_model(
+            assignment.version.model, f"version {assignment.version.version} is loaded on {assignment.replica}"
+        )
 
 
 def _load_failed(state: State, assignment: Assignment, it: ModelEvent, turn: Turn) -> None:

@@ -163,3 +163,7 @@ def encode_measures(replica: ReplicaId, measures: tuple[ModelMeasure, ...]) -> R
         if it.load_ms is not None:
             report.load_ms = it.load_ms
     return message
+
+
+def decode_drain(message: DrainRequest) -> ReplicaId:
+    return ReplicaId(message.serverName, message.replicaIdx)

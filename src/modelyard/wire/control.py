@@ -129,3 +129,7 @@ def encode_server_manifest(it: ServerManifest) -> pb.Server:
         overcommit_percentage=it.overcommit_percent,
         manifest_json=it.rest_json,
     )
+
+
+def encode_explained_model(version: int, explanation: Explanation) -> ExplainModelResponse:
+    return pb.ExplainModelResponse(version=version, explanation=encode_explanation(explanation))

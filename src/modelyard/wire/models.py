@@ -115,3 +115,12 @@ def decode_copies(info: pb.ModelRuntimeInfo) -> int | None:
         case "triton":
             return max(1, sum(cpu.instanceCount for cpu in info.triton.cpu))
     return None
+
+
+def serialize_model(model: Model) -> bytes:
+    """For a journal; the counts are kept beside it, as the message cannot tell unset from 0."""
+    return encode_model(model).SerializeToString(deterministic=True)
+
+
+def parse_model(data: bytes, replicas: Replicas) -> Model:
+    return decode_model(pb.Model.FromString(data), replicas)

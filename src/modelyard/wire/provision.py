@@ -8,7 +8,7 @@ from modelyard.domain.server import ServerManifest, ServerNotice
 from modelyard.wire._pb2.modelyard.v1 import control_pb2 as ours
 from modelyard.wire._pb2.seldon.mlops.agent import agent_pb2
 from modelyard.wire._pb2.seldon.mlops.scheduler import scheduler_pb2 as pb
-from modelyard.wire.control import decode_server_manifest
+from modelyard.wire.control import decode_server_manifest, encode_server_manifest
 
 NotifyRequest: TypeAlias = pb.ServerNotifyRequest
 ControlPlaneRequest: TypeAlias = pb.ControlPlaneSubscriptionRequest
@@ -46,3 +46,7 @@ def encode_drain(replica: ReplicaId) -> DrainRequest:
 
 def decode_wanted(message: WatchResponse) -> tuple[ServerManifest, ...]:
     return tuple(decode_server_manifest(it) for it in message.servers)
+
+
+def encode_wanted(manifests: Iterable[ServerManifest]) -> WatchResponse:
+    return ours.WatchServersResponse(servers=[encode_server_manifest(it) for it in manifests])

@@ -35,7 +35,7 @@ def decode(data: Any, datatype: str, shape: tuple[int, ...], parameters: Paramet
         kinds = kinds - {type(None)} | {float}
     if not kinds <= _NUMBERS:
         raise InvalidInput(f"tensor '{tensor}': {datatype} data must be numbers")
-    array = np.array(flat, dtype=np.float64 if float in kinds else None)
+    array = np.array(flat, dtype=np.float64) if float in kinds else _integers(flat, datatype, tensor)
     return shapes.give(cast(array, datatype, tensor), shape, tensor)
 
 
@@ -65,6 +65,19 @@ def _flatten(data: Any, shape: tuple[int, ...], tensor: str) -> list[Any]:
     if len(sizes) > 1 and tuple(sizes) != shape:
         raise InvalidInput(f"tensor '{tensor}': 'data' is nested as {sizes}, its shape says {list(shape)}")
     return flat
+
+
+def _integers(flat: list[int], datatype: str, tensor: str) -> Array:
+    # Without a dtype numpy makes floats of a mixture of small and very large integers.
+    try:
+        return np.array(flat, dtype=np.int64)
+    except OverflowError:
+        pass
+    if min(flat) >= 0:
+        return np.array(flat, dtype=np.uint64)
+    if datatype.startswith("FP"):
+        return np.array(flat, dtype=np.float64)
+    raise InvalidInput(f"tensor '{tensor}': {min(flat)} and {max(flat)} do not both fit {datatype}")
 
 
 def _bytes_of(flat: list[str], parameters: Parameters, tensor: str) -> list[bytes]:
