@@ -1,1 +1,1 @@
-"""The Python client."""
+"""The Python client: `Client`, and `AsyncClient` with the same methods. Import both from `modelyard`."""
