@@ -95,7 +95,7 @@ class Upstream:
         return True
 
     async def _model_infer(self, request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
-        headers = {key: value for key, value in context.invocation_metadata() or ()}
+        headers = dict(context.invocation_metadata() or ())
         self.requests.append({"server": self.name, "headers": headers, "bytes": len(request)})
         self.arrived.set()
         match self.behaviour:
