@@ -45,7 +45,7 @@ class Inference:
             found = await asyncio.shield(work)
         except asyncio.CancelledError:
             in_use.begin()
-            work.add_done_callback(lambda _done: in_use.end())
+            work.add_done_callback(lambda done: _abandoned(done, in_use))
             raise
         finally:
             in_use.end()
@@ -55,6 +55,12 @@ class Inference:
         loaded = self.repository.get(name, version).loaded
         signature = loaded.model.signature
         return ModelMetadata(name, (loaded.version,), signature.platform, signature.inputs, signature.outputs)
+
+
+def _abandoned(work: "asyncio.Future[Sequence[Tensor]]", in_use: InUse) -> None:
+    in_use.end()
+    if not work.cancelled():
+        work.exception()  # logged already, and nobody waits for it
 
 
 def predict(loaded: LoadedModel, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:

@@ -126,26 +126,26 @@ class Repository:
 
         Raises `NotFound`, `InvalidInput` or `OutOfMemory`; a model that was loaded then stays.
         """
-        if not name or name.startswith(".") or "/" in name or "\0" in name:
+        if not _names_folder(name):
             raise InvalidInput(f"'{name}' cannot name a model: it must name a folder in the repository")
         last = self._operations.get(name)
         if last is not None and last.load:
             joined: LoadReport = await asyncio.shield(last.task)
             return joined
-        report: LoadReport = await self._after(last, name, self._load(name), load=True)
+        report: LoadReport = await self._after(last, name, self._load, load=True)
         return report
 
     async def unload(self, name: str) -> None:
         """Take the model out; waits for its requests, so that its memory is free at the end. Raises `NotFound`."""
         last = self._operations.get(name)
         if last is None and name not in self._entries:
-            if not name or "/" in name or not (self.folder / name).is_dir():
+            if not _names_folder(name) or not (self.folder / name).is_dir():
                 raise NotFound(f"there is no model '{name}' in the repository {self.folder}")
             return
         if last is not None and not last.load:
             await asyncio.shield(last.task)
             return
-        await self._after(last, name, self._unload(name), load=False)
+        await self._after(last, name, self._unload, load=False)
 
     async def close(self) -> None:
         for operation in list(self._operations.values()):
@@ -154,22 +154,25 @@ class Repository:
         await self._background.cancel()
         self._entries.clear()
 
-    async def _after(self, last: _Operation | None, name: str, work: Coroutine[Any, Any, Any], *, load: bool) -> Any:
+    async def _after(
+        self, last: _Operation | None, name: str, work: Callable[[str], Coroutine[Any, Any, Any]], *, load: bool
+    ) -> Any:
         """Run `work` when `last` is over; a caller who goes away does not stop it."""
 
         async def run() -> Any:
-            try:
-                if last is not None:
-                    await asyncio.wait([last.task])
-                return await work
-            finally:
-                work.close()
-                if self._operations[name] is operation:
-                    del self._operations[name]
+            if last is not None:
+                await asyncio.wait([last.task])
+            return await work(name)
+
+        def over(task: asyncio.Task[Any]) -> None:
+            if self._operations.get(name) is operation:
+                del self._operations[name]
+            if not task.cancelled():
+                task.exception()  # logged already; the callers may all have gone away
 
         task = asyncio.create_task(run(), name=f"{'load' if load else 'unload'} {name}")
-        task.add_done_callback(_retrieve)
         operation = self._operations[name] = _Operation(load, task)
+        task.add_done_callback(over)
         return await asyncio.shield(task)
 
     async def _load(self, name: str) -> LoadReport:
@@ -221,10 +224,9 @@ class Repository:
         await asyncio.get_running_loop().run_in_executor(self.threads, _trim)
 
 
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """A load whose callers all went away has nobody to take its failure; it was logged."""
-    if not task.cancelled():
-        task.exception()
+def _names_folder(name: str) -> bool:
+    """Whether the name stays inside the repository."""
+    return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
 
 
 def _trim() -> None:
