@@ -36,5 +36,10 @@ def test_who_asks_others_ends_first() -> None:
     )
 
 
+def test_parts_that_are_not_there_are_not_ended() -> None:
+    assert commands.ending_order(["scheduler"]) == (("scheduler",),)
+    assert commands.ending_order([]) == ()
+
+
 def test_a_replica_keeps_its_files_apart() -> None:
     assert commands.replica_dir(Path("/s"), ReplicaId("local", 1)) == Path("/s/servers/local/1")

@@ -18,7 +18,7 @@ def test_memory_is_a_quantity(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "error", "sentence"),
     [
-        ({"replicas": -1}, InvalidInput, "--replicas -1"),
+        ({"replicas": 0}, InvalidInput, "--replicas 0"),
         ({"replicas": 65}, InvalidInput, "--replicas 65"),
         ({"memory": "1GB"}, InvalidInput, "--memory: .*1G"),
         ({"memory": "0"}, InvalidInput, "--memory 0"),

@@ -36,8 +36,9 @@ def ending_order(parts: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     names = sorted(parts)
     agents = tuple(name for name in names if name.startswith(AGENT_PREFIX))
     runtimes = tuple(name for name in names if name.startswith(RUNTIME_PREFIX))
-    rest = tuple(name for name in names if name not in {*agents, *runtimes, SCHEDULER, GATEWAY})
-    return tuple(group for group in (agents, runtimes, (*rest, GATEWAY), (SCHEDULER,)) if group)
+    scheduler = tuple(name for name in names if name == SCHEDULER)
+    rest = tuple(name for name in names if name not in {*agents, *runtimes, *scheduler})  # the gateway
+    return tuple(group for group in (agents, runtimes, rest, scheduler) if group)
 
 
 def _python(module: str, *arguments: str | int | Path) -> tuple[str, ...]:

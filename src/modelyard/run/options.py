@@ -30,8 +30,8 @@ def check(
 ) -> UpOptions:
     """Raises `InvalidInput` and `NotSupported`, naming the flag."""
     ports.fixed_ports(port_base)
-    if replicas is not None and not 0 <= replicas <= MOST_REPLICAS:
-        raise InvalidInput(f"--replicas {replicas} cannot be: give a number from 0 to {MOST_REPLICAS}")
+    if replicas is not None and not 1 <= replicas <= MOST_REPLICAS:
+        raise InvalidInput(f"--replicas {replicas} cannot be: give a number from 1 to {MOST_REPLICAS}")
     if overcommit is not None and overcommit < 0:
         raise InvalidInput(f"--overcommit {overcommit} cannot be: give a percentage of 0 or more")
     if overcommit:
