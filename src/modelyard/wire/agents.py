@@ -19,6 +19,7 @@ from modelyard.wire.models import decode_copies, decode_model, encode_model
 
 SubscribeRequest: TypeAlias = pb.AgentSubscribeRequest
 OperationMessage: TypeAlias = pb.ModelOperationMessage
+ModelVersionMessage: TypeAlias = pb.ModelVersion
 EventMessage: TypeAlias = pb.ModelEventMessage
 EventResponse: TypeAlias = pb.ModelEventResponse
 ScalingTriggerMessage: TypeAlias = pb.ModelScalingTriggerMessage

@@ -1,0 +1,46 @@
+"""What an agent is told when it starts, checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.domain.names import ReplicaId
+from modelyard.domain.server import ReplicaConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """`agent`: state and cached artifacts. `repository`: the inference server's model repository."""
+
+    agent: Path
+    repository: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what may take long or grow large. Seconds and bytes."""
+
+    server_wait_seconds: float = 15 * 60  # until a server that is not ready is complained of
+    load_seconds: float = 120 * 60
+    unload_seconds: float = 15 * 60
+    unload_grace_seconds: float = 0.5  # requests that were already routed here still arrive
+    connect_seconds: float = 10
+    read_seconds: float = 60
+    artifact_bytes: int = 64 << 30
+    artifact_files: int = 100_000
+    download_tries: int = 5
+    fetches_at_once: int = 4
+    loads_at_once: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`config` is what the scheduler hears: its ports are those that gateways dial."""
+
+    replica: ReplicaId
+    config: ReplicaConfig
+    scheduler: str  # HOST:PORT
+    server_url: str  # the inference server's REST address
+    folders: Folders
+    debug_address: str  # HOST:PORT
+    shared: bool = True
+    limits: Limits = Limits()
