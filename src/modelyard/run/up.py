@@ -13,13 +13,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 import modelyard
 from modelyard.kit import logs
-from modelyard.kit.errors import ModelyardError, Refused
+from modelyard.kit.errors import ModelyardError, Refused, Unavailable
 from modelyard.run import lock, options, system
 from modelyard.run.options import UpOptions
 from modelyard.run.table import LinesAbove, LiveTable
@@ -122,13 +123,14 @@ def main(arguments: list[str] | None = None) -> int:
         run(given, on_ready=lambda: report.send({"ready": True}))
     except ModelyardError as error:
         log.error("%s", error)
-        report.send({"error": str(error), "kind": type(error).__name__})
+        with suppress(Unavailable):
+            report.send({"error": str(error), "kind": type(error).__name__})
         return error.exit_code
     return 0
 
 
 class _Report:
-    """One line to whoever started this process and waits; nobody waiting is fine."""
+    """One line to whoever started this process and waits for it."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -136,12 +138,14 @@ class _Report:
     def send(self, message: dict[str, object]) -> None:
         if self._descriptor is None:
             return
+        descriptor, self._descriptor = self._descriptor, None
         try:
-            os.write(self._descriptor, (json.dumps(message) + "\n").encode())
+            os.write(descriptor, (json.dumps(message) + "\n").encode())
         except BrokenPipeError:
-            pass
-        os.close(self._descriptor)
-        self._descriptor = None
+            # Its user gave up, or was killed: then this must not appear out of nowhere later.
+            raise Unavailable("whoever started this does not wait any more: stopping") from None
+        finally:
+            os.close(descriptor)
 
 
 if __name__ == "__main__":
