@@ -33,7 +33,6 @@ def write(repository: Path) -> None:
     pickled(repository, "iris-named", RandomForestClassifier(5, random_state=0).fit(rows, names[labels]))
     pickled(repository, "scaler", StandardScaler().fit(rows))
     pickled(repository, "diabetes", LinearRegression().fit(*load_diabetes(return_X_y=True)))
-    pickled(repository, "sleeps", estimators.Sleeps())
     pickled(repository, "fails", estimators.Fails())
     pickled(repository, "no-model", estimators.NoModel())
     for datatype in ONNX_TYPES:
@@ -80,7 +79,7 @@ def graph_bytes(graph: Any) -> bytes:
 
 def pickled(repository: Path, name: str, model: Any) -> None:
     path = repository / name / "model.joblib"
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     joblib.dump(model, path)
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.runtime import artifacts
 
 ROOT = Path(__file__).parents[2]
-LOADED = ("iris-onnx", "iris", "iris-named", "iris-zipmap", "fails", "sleeps", "scaler", "diabetes")
+LOADED = ("iris-onnx", "iris", "iris-named", "iris-zipmap", "fails", "scaler", "diabetes")
 
 
 @dataclass

@@ -34,6 +34,9 @@ _TYPES: Mapping[str, str] = {
 # What a classifier with ZipMap puts out, a list of {class: probability}: served as a matrix, a column per class.
 _ZIPMAP = re.compile(r"seq\(map\((int64|string),tensor\(float\)\)\)")
 
+# A graph that loaded fails only over what it was given: sizes that do not go together, an index that is none.
+_REFUSALS = (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException)
+
 
 def read(path: Path, *, intra_op_threads: int) -> "OnnxModel":
     """Raises `InvalidInput` when ONNX Runtime cannot read it, or its inputs and outputs cannot be served."""
@@ -66,7 +69,9 @@ class OnnxModel:
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:
         try:
             found = self._session.run(outputs, inputs)
-        except ort_errors.InvalidArgument as error:
+        except _REFUSALS as error:
+            if "alloc" in str(error):  # of memory: nothing that another input would have to cure
+                raise
             raise InvalidInput(f"the model cannot take these inputs: {first_line(error)}") from None
         return [_tensor(name, value) for name, value in zip(outputs, found, strict=True)]
 
