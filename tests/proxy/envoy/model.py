@@ -29,10 +29,13 @@ class ModelEnvoy:
     clusters: dict[str, str] = field(default_factory=dict)
     scopes: dict[str, str] = field(default_factory=dict)
     named: dict[str, frozenset[str]] = field(default_factory=dict)  # by every scope that may be installed
+    partial: set[str] = field(default_factory=set)  # scopes it may have installed of refused responses
     inbox: deque[bytes] = field(default_factory=deque)
 
     def subscriptions(self) -> list[discovery_pb2.DeltaDiscoveryRequest]:
         self.inbox.clear()
+        self.partial.clear()  # what it does not say it has, nobody can take away
+        self.named = {name: it for name, it in self.named.items() if name in self.scopes}
         return [
             discovery_pb2.DeltaDiscoveryRequest(type_url=type_url, initial_resource_versions=held)
             for type_url, held in ((CLUSTER_TYPE, self.clusters), (SCOPE_TYPE, self.scopes))
@@ -63,13 +66,17 @@ class ModelEnvoy:
                 for it in response.resources[:applied]:
                     if it.name not in bad:
                         held.setdefault(it.name, it.version)
+            else:
+                self.partial.update(it.name for it in response.resources[:applied] if it.name not in bad)
             request.error_detail.code = 13
             request.error_detail.message = f"refused: {', '.join(bad)}"
             return request
         for it in response.resources:
             held[it.name] = it.version
+            self.partial.discard(it.name)
         for name in response.removed_resources:
             held.pop(name, None)
+            self.partial.discard(name)
             if not is_cluster:
                 self.named.pop(name, None)
         return request
@@ -198,3 +205,6 @@ class World:
                 for cluster in wanted.clusters if wanted else ():
                     assert envoy.clusters[cluster] == self.snapshot.clusters[cluster].version
                 assert link.stream.status(model) == LiveHere()
+                for waiting in map(discovery_pb2.DeltaDiscoveryResponse.FromString, envoy.inbox):
+                    names = {*waiting.removed_resources, *(it.name for it in waiting.resources)}
+                    assert model not in names, f"{model} live, and about to change in {envoy}"

@@ -10,9 +10,11 @@ from tests.proxy.envoy.model import BAD_MODEL, BAD_PORT, LEASE_SECONDS, ModelEnv
 
 SETS = ("a:0", "b:0", "a:0;b:0")
 MODELS = ("iris", "wine", "digits", "rose")
-PORTS = st.sampled_from((1000, 2000, BAD_PORT))
+PORTS = st.sampled_from((1000, 2000, 3000, 4000, BAD_PORT))
 ROUTES = st.lists(
-    st.tuples(st.sampled_from(SETS), st.sampled_from(("m_1", "m_2", "m_3", BAD_MODEL))), min_size=1, max_size=2
+    st.tuples(st.sampled_from(SETS), st.sampled_from(("m_1", "m_2", "m_3", "m_4", "m_5", BAD_MODEL))),
+    min_size=1,
+    max_size=2,
 )
 
 
@@ -57,10 +59,24 @@ class Gateways(RuleBasedStateMachine):
         self.sets[name] = port
         self._apply({name: port}, {})
 
+    @rule()
+    def everybody_comes_and_all_settles(self) -> None:
+        for envoy in self.envoys:
+            if self._number_of(envoy) is None:
+                self.world.connect(envoy)
+        self.world.settle()
+
     @rule(which=st.integers(0, 1))
     def connects(self, which: int) -> None:
         if self._number_of(self.envoys[which]) is None:
             self.world.connect(self.envoys[which])
+
+    @precondition(lambda self: self.routes)
+    @rule(data=st.data())
+    def a_route_goes_and_comes_back(self, data: st.DataObject) -> None:
+        model = data.draw(st.sampled_from(sorted(self.routes)))
+        self._apply({}, {model: None})
+        self._apply({}, {model: self.routes[model]})
 
     @rule(which=st.integers(0, 1))
     def disconnects(self, which: int) -> None:
@@ -99,11 +115,10 @@ class Gateways(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Faults stop: everything comes to rest, and is as wanted or refused."""
-        for envoy in self.envoys:
-            if self._number_of(envoy) is None:
-                self.world.connect(envoy)
         self.world.settle()
         self.world.wait(2 * LEASE_SECONDS)
+        assert self.world.fleet.pending() <= self.world.refused.keys(), "the lost hold nobody up for ever"
+        self.everybody_comes_and_all_settles()
         snapshot = self.world.snapshot
         bad_sets = {name for name, port in self.sets.items() if port == BAD_PORT}
         refused = {model for model, route in self.routes.items() if _is_refused(route, bad_sets)}
@@ -111,6 +126,7 @@ class Gateways(RuleBasedStateMachine):
             for model in self.routes.keys() - refused:
                 assert envoy.scopes.get(model) == snapshot.scopes[model].version, f"{envoy.id} lacks {model}"
             assert envoy.scopes.keys() <= self.routes.keys()
+            assert envoy.partial <= self.routes.keys()
             if not refused:
                 assert envoy.scopes == {name: it.version for name, it in snapshot.scopes.items()}
                 assert envoy.clusters == {name: it.version for name, it in snapshot.clusters.items()}
@@ -141,4 +157,4 @@ def _changes(version: int, sets: dict[str, int | None], routes: dict[str, Route 
 
 
 TestGateways = Gateways.TestCase
-TestGateways.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestGateways.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -1,0 +1,1 @@
+"""Figures, not tests: `python -m bench` prints them as tables."""
