@@ -91,6 +91,7 @@ def delete_model(state: State, event: ModelDeleted, turn: Turn) -> None:
         return
     if not record.deleting:
         record.deleting = True
+        state.unplaced.discard(record.name)
         turn.writes.append(PutModel(record.name, record.latest, deleting=True))
         turn.note_model(record.name, "is to be deleted")
     turn.touch(event.name)

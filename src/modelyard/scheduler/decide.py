@@ -9,6 +9,7 @@ from typing import assert_never
 
 from modelyard.domain.agent_protocol import Operation, OperationKind
 from modelyard.domain.names import ReplicaId, VersionId
+from modelyard.domain.status import Explanation
 from modelyard.scheduler import rollout
 from modelyard.scheduler.explain import explain
 from modelyard.scheduler.messages import (
@@ -177,23 +178,26 @@ def _unload(state: State, record: ModelRecord, turn: Turn) -> None:
             replica = state.replica(assignment.replica)
             assert replica is not None
             if assignment.retry_at <= turn.now and replica.link is Link.CONNECTED:
-                state.retries.pop((assignment.version, assignment.replica), None)
                 assignment.phase, assignment.since = Phase.UNLOADING, turn.now
                 _send(replica, OperationKind.UNLOAD, version, turn)
 
 
 def _tidy(state: State, record: ModelRecord, turn: Turn) -> None:
-    """Old versions that nothing holds are forgotten; a deleted model leaves a tombstone."""
+    """Old versions that nothing holds are forgotten; a deleted model leaves a tombstone.
+
+    The wanted version stays as long as its model: whoever asks in between is told of it.
+    """
     for number in list(record.versions):
         version = record.versions[number]
         if number == record.latest and not record.deleting:
             continue
         for failed in version.in_phase(Phase.FAILED):
             state.unassign(failed)
-        if not version.assignments:
+        if not version.assignments and number != record.latest:
             del record.versions[number]
             turn.writes.append(DropVersion(VersionId(record.name, number)))
-    if record.deleting and not record.versions and record.live_sequence >= record.route_sequence:
+    held = any(True for _ in record.assignments())
+    if record.deleting and not held and record.live_sequence >= record.route_sequence:
         del state.models[record.name]
         state.unplaced.discard(record.name)
         state.tombstones[record.name] = record.latest
@@ -204,4 +208,9 @@ def _tidy(state: State, record: ModelRecord, turn: Turn) -> None:
 def answer_applied(state: State, turn: Turn) -> None:
     """Tell who applied a model what became of it this turn."""
     for ticket, name, outcome in turn.applied:
-        turn.reply(ticket, ModelAnswer(outcome, state.models[name].latest, explain(state, name)))
+        record = state.models.get(name)
+        if record is None:  # deleted in the same turn
+            gone = Explanation(f"{name} was deleted right after", placed=False)
+            turn.reply(ticket, ModelAnswer(outcome, state.tombstones[name], gone))
+        else:
+            turn.reply(ticket, ModelAnswer(outcome, record.latest, explain(state, name)))

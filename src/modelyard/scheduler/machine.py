@@ -63,7 +63,7 @@ class Scheduler:
         self._observe_time(turn)
         if self.state.gate is None:
             decide(self.state, turn)
-            drain.settle(self.state, turn)
+        drain.settle(self.state, turn)
         answer_applied(self.state, turn)
         return self._finish(turn)
 
@@ -115,9 +115,9 @@ class Scheduler:
             for name in state.models:
                 turn.touch(name)
         turn.cause = "time passed"
-        for key, at in state.retries.items():
-            if at <= turn.now:
-                turn.touch(key[0].model)
+        for key in [key for key, at in state.retries.items() if at <= turn.now]:
+            del state.retries[key]  # with its agent away it is ordered again when the agent is back
+            turn.touch(key[0].model)
         if state.gate is None:
             for id in state.suspects:
                 replica = state.replica(id)
