@@ -6,8 +6,8 @@ it, or its session ended. The phases and what leads from one to the next: `phase
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from modelyard.agent.assignments import Assignments, Entry
 from modelyard.agent.ledger import Ledger, size
 from modelyard.agent.messages import (
     CancelFetch,
@@ -35,7 +35,7 @@ from modelyard.agent.messages import (
     UnloadFailed,
     UnloadOrdered,
 )
-from modelyard.agent.phases import GOING, IN_MEMORY, TRANSITIONS, Phase, Room
+from modelyard.agent.phases import GOING, TRANSITIONS, Phase, Room
 from modelyard.domain.agent_protocol import ModelEvent, ModelEventKind, ModelMeasure, ModelVersion, Subscription
 from modelyard.domain.model import Artifact, Model, ModelSpec
 from modelyard.domain.names import ReplicaId, VersionId
@@ -58,25 +58,6 @@ class IllegalEvent(Exception):
         self.effects = effects
 
 
-@dataclass(slots=True)
-class Entry:
-    """One version assigned to this replica, or on its way out.
-
-    `leave`: to be unloaded when the load under way has ended. `then`: what to load after it has left.
-    `stray`: found here, ordered by nobody, so nobody is told of its end.
-    """
-
-    model_version: ModelVersion
-    phase: Phase
-    changed_at: float
-    artifact: str | None = None
-    leave: bool = False
-    then: ModelVersion | None = None
-    stray: bool = False
-    attempts: int = 0
-    load_ms: int | None = None
-
-
 class Agent:
     """The agent of one replica.
 
@@ -91,15 +72,13 @@ class Agent:
         self.shared = shared
         self.copies = copies
         self.ledger = Ledger(config.memory_bytes, config.overcommit_percent)
-        self.entries: dict[VersionId, Entry] = {}
+        self._assignments = Assignments(self.ledger)
+        self.entries = self._assignments.entries
         self.session: str | None = None
         self.server_up = False
         self.stale_orders = 0
         self._started = False
         self._damaged = False
-        self._queue: dict[VersionId, None] = {}  # waiting and leaving versions, oldest first
-        self._settled = True
-        self._changed: set[VersionId] = set()
         self._now = 0.0
         self._effects: list[Effect] = []
 
@@ -112,7 +91,7 @@ class Agent:
 
     def take_measures(self) -> tuple[ModelMeasure, ...]:
         """What is known of the versions that changed since this was last asked."""
-        changed, self._changed = self._changed, set()
+        changed = self._assignments.take_changed()
         return tuple(
             ModelMeasure(version=version, resident=entry.phase is Phase.LOADED, load_ms=entry.load_ms)
             for version in sorted(changed)
@@ -192,8 +171,8 @@ class Agent:
 
     def _server_ready(self, event: ServerReady) -> None:
         self.server_up = True
-        self._settled = False
-        for version in [*self._queue, *(v for v, e in self.entries.items() if e.phase is Phase.LOADED)]:
+        self._assignments.settled = False
+        for version in [*self._assignments.queue, *(v for v, e in self.entries.items() if e.phase is Phase.LOADED)]:
             entry = self.entries[version]
             held = str(version) in event.models
             if entry.changed_at >= event.asked_at:
@@ -213,7 +192,7 @@ class Agent:
         for entry in self.entries.values():
             if entry.phase is Phase.LOADED:
                 # It keeps the time of its last change: the server may only have been slow, and hold it still.
-                self._move(entry, Phase.WAITING, ServerDown, at=entry.changed_at)
+                self._assignments.move(entry, Phase.WAITING, ServerDown, entry.changed_at)
             elif entry.phase is Phase.STUCK:
                 entry.attempts = 0
                 self._move(entry, Phase.LEAVING, ServerDown)
@@ -224,7 +203,7 @@ class Agent:
         if self._damaged:
             self._damaged = False
             self._tell(ModelEventKind.RSYNC, None, "the agent's state on disk was damaged")
-        self._changed.update(self.entries)
+        self._assignments.changed.update(self.entries)
         for entry in self.entries.values():
             if entry.phase is Phase.STUCK:  # nobody may know of it any more
                 entry.attempts = 0
@@ -246,7 +225,7 @@ class Agent:
             if entry.model_version != wanted:  # other replica counts: loaded the same, reported as ordered last
                 entry.model_version = wanted
                 self._effects.append(Save(wanted, entry.artifact))
-            self._account(entry)
+            self._assignments.account(entry)
             if entry.phase is Phase.LOADED:
                 self._answer(wanted.id, ModelEventKind.LOADED)
         else:
@@ -284,7 +263,7 @@ class Agent:
             self._effects.append(CancelFetch(entry.model_version.id))
         elif entry.phase is Phase.LOADING:
             entry.leave = True
-            self._account(entry)
+            self._assignments.account(entry)
         else:
             entry.attempts = 0
             self._move(entry, Phase.LEAVING, cause)
@@ -369,9 +348,9 @@ class Agent:
 
     def _settle(self) -> None:
         """Once the server is there: unload what leaves, load what waits and fits, refuse what never will."""
-        while self.server_up and not self._settled:
-            self._settled = True
-            for version in list(self._queue):
+        while self.server_up and not self._assignments.settled:
+            self._assignments.settled = True
+            for version in list(self._assignments.queue):
                 entry = self.entries[version]
                 if entry.phase is Phase.LEAVING:
                     self._move(entry, Phase.UNLOADING, Room)
@@ -386,44 +365,15 @@ class Agent:
                     need = self.ledger.accounted_bytes(version)
                     self._failed(entry, ModelEventKind.LOAD_FAIL_MEMORY, self._no_room(version, need), Room)
 
-    def _enter(self, model_version: ModelVersion, phase: Phase, cause: type) -> Entry:
-        version = model_version.id
-        assert phase in TRANSITIONS[None, cause]
-        entry = self.entries[version] = Entry(model_version, phase, self._now)
-        self.ledger.open(version, self._need(model_version))
-        self._placed(entry)
-        return entry
-
-    def _move(self, entry: Entry, phase: Phase, cause: type, *, at: float | None = None) -> None:
-        assert phase in TRANSITIONS[entry.phase, cause], f"{entry.phase} to {phase} by {cause.__name__}"
-        entry.leave = False
-        entry.phase = phase
-        entry.changed_at = self._now if at is None else at
-        self._placed(entry)
-
-    def _placed(self, entry: Entry) -> None:
-        version = entry.model_version.id
-        if entry.phase in (Phase.WAITING, Phase.LEAVING):
-            self._queue[version] = None
-        else:
-            self._queue.pop(version, None)
-        self._account(entry)
-        self._changed.add(version)
-
     def _exit(self, entry: Entry, cause: type) -> None:
-        assert None in TRANSITIONS[entry.phase, cause]
-        version = entry.model_version.id
-        del self.entries[version]
-        self._queue.pop(version, None)
-        self._changed.discard(version)
-        self.ledger.close(version)
-        self._settled = False
-        self._effects.append(Forget(version))
+        self._assignments.exit(entry, cause)
+        self._effects.append(Forget(entry.model_version.id))
 
-    def _account(self, entry: Entry) -> None:
-        leaving = entry.leave or entry.phase in GOING
-        self.ledger.move(entry.model_version.id, in_memory=entry.phase in IN_MEMORY, leaving=leaving)
-        self._settled = False
+    def _enter(self, model_version: ModelVersion, phase: Phase, cause: type) -> Entry:
+        return self._assignments.enter(model_version, phase, cause, self._need(model_version), self._now)
+
+    def _move(self, entry: Entry, phase: Phase, cause: type) -> None:
+        self._assignments.move(entry, phase, cause, self._now)
 
     def _need(self, model_version: ModelVersion) -> int:
         return (model_version.model.spec.memory_bytes or 0) * (self.copies or 1)
