@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import grpc
+import httpx
 import pytest
 
 from modelyard.proxy.desired import Endpoint
@@ -369,6 +370,19 @@ class TestControlPlaneRestart:
         rig.driver.open()
         await until(lambda: rig.live, "iris live")
         assert rig.sent() == before == 0
+        assert (await gateway.infer("iris")).status_code == 200
+
+    async def test_a_new_gateway_opens_no_port_before_the_state_is_complete(self, rig: Rig) -> None:
+        await rig.driver.stop()
+        await rig.start(opened=False)
+        gateway = await rig.gateway(wait=False)
+        await until(lambda: rig.driver.gateways(), "the gateway connected")
+        upstream = await rig.upstream("local/0")
+        rig.apply({"local:0": {"local/0": upstream.endpoint}}, {"iris": route(("local:0", "iris_1", 1))})
+        with pytest.raises(httpx.ConnectError):
+            await gateway.infer("iris")
+        rig.driver.open()
+        await rig.until_serving(gateway)
         assert (await gateway.infer("iris")).status_code == 200
 
     async def test_nothing_is_taken_away_before_the_state_is_complete(self, rig: Rig) -> None:

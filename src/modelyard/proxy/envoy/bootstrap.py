@@ -15,6 +15,8 @@ _FILTERS = _TYPE + "envoy.extensions.filters"
 # Bodies up to here can be sent again by a retry; larger ones stream through and are not retried.
 REPLAY_BYTES = 1 << 20
 IDLE_STREAM = "3600s"
+# A gateway that knows no route yet opens no port: refused, clients try another gateway or again; a 404 they believe.
+_ADS: Json = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 # REST without the header names its model by path. Setting the header makes Envoy choose the scope anew.
 PATH_ROUTING = """
@@ -76,7 +78,7 @@ def build(settings: Settings) -> Json:
                     }
                 ],
             },
-            "cds_config": {"ads": {}, "resource_api_version": "V3"},
+            "cds_config": _ADS,
         },
         "static_resources": {"listeners": [_listener(settings)], "clusters": [_xds_cluster(settings)]},
     }
@@ -121,7 +123,6 @@ def _listener(settings: Settings) -> Json:
 
 
 def _http() -> Json:
-    ads = {"ads": {}, "resource_api_version": "V3"}
     return {
         "@type": _FILTERS + ".network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "data",
@@ -144,8 +145,8 @@ def _http() -> Json:
         "scoped_routes": {
             "name": "models",
             "scope_key_builder": {"fragments": [{"header_value_extractor": {"name": scopes.MODEL_HEADER, "index": 0}}]},
-            "rds_config_source": ads,
-            "scoped_rds": {"scoped_rds_config_source": ads},
+            "rds_config_source": _ADS,
+            "scoped_rds": {"scoped_rds_config_source": _ADS},
         },
         "local_reply_config": _local_replies(),
         "http_filters": [
