@@ -62,9 +62,9 @@ class AgentService:
                     await context.abort(grpc.StatusCode.ABORTED, order.reason)
                 yield agents.encode_operation(order)
         finally:
-            self._core.sessions.close(session)
-            lost = ReplicaLost(session.replica, session.id, f"agent of {session.replica} was lost")
-            self._core.tell_now(lost)
+            if self._core.sessions.close(session):
+                lost = ReplicaLost(session.replica, session.id, f"agent of {session.replica} was lost")
+                self._core.tell_now(lost)
 
     async def AgentEvent(
         self, request: agents.EventMessage, context: grpc.aio.ServicerContext[Any, Any]

@@ -134,7 +134,7 @@ def _models_on(server: Server) -> set[str]:
 
 def _await_more(state: State, gate: Gate, notices: tuple[ServerNotice, ...]) -> None:
     """A peer's first sync tells how many agents to wait for beside those we knew."""
-
+    gate.blind = False
     for notice in notices:
         for index in range(notice.expected_replicas):
             replica = state.replica(ReplicaId(notice.name, index))
@@ -178,5 +178,7 @@ def delete_server(state: State, event: ServerDeleted, turn: Turn) -> None:
     else:
         if server.notice is not None:
             server.notice = replace(server.notice, expected_replicas=0)
+            for name in _models_on(server):
+                turn.touch(name)
         turn.writes.append(PutServer(server.name, server.notice, None))
     turn.reply(event.ticket, Done())

@@ -88,7 +88,7 @@ class Core:
     async def run(self, *, rebuild: bool) -> None:
         """Until cancelled."""
         try:
-            await self._perform(self.machine.start(clock.now(), rebuild=rebuild))
+            await self._perform(self.machine.start(clock.now(), rebuild=rebuild, lost=self.journal.lost))
             while True:
                 batch = [await self._mailbox.get()]
                 while len(batch) < BATCH_EVENTS and not self._mailbox.empty():

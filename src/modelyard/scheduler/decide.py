@@ -96,6 +96,8 @@ def _settled(state: State, version: Version) -> Placement | None:
     for assignment in held:
         replica = state.replica(assignment.replica)
         assert replica is not None
+        if assignment.phase is Phase.REQUESTED and replica.link is not Link.CONNECTED:
+            return None  # its agent is lost: another replica may be quicker
         if replica.draining or state.servers[replica.id.server].given_up or not _allowed(version, replica):
             return None
     return Placement(held[0].replica.server, tuple(a.replica for a in held), reasons=version.refusals)
@@ -132,8 +134,7 @@ def _load(state: State, record: ModelRecord, target: Iterable[ReplicaId], turn: 
 
 
 def _send(replica: Replica, kind: OperationKind, version: Version, turn: Turn) -> None:
-    counts = version.model.replicas
-    order = Operation(kind, version.model_version(), autoscaling=counts.maximum is not None or counts.minimum == 0)
+    order = Operation(kind, version.model_version(), autoscaling=version.autoscaled)
     turn.sends.append(Send(replica.id, replica.session, order))
 
 

@@ -5,7 +5,7 @@ from modelyard.domain.names import ReplicaId
 from modelyard.domain.status import Explanation, ReplicaModelState, Verdict
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, place
-from modelyard.scheduler.state import GOING, ModelRecord, Phase, State, Version
+from modelyard.scheduler.state import ModelRecord, Phase, State, Version
 from modelyard.scheduler.status import replica_state
 
 
@@ -53,6 +53,8 @@ def gate_in_words(state: State) -> str:
     """Whom a restarted scheduler waits for; empty when it waits for nobody."""
     if state.gate is None:
         return ""
+    if state.gate.blind:
+        return "the journal was lost: it waits until agents have had time to report"
     waiting = ", ".join(str(id) for id in sorted(state.gate.waiting)[:5])
     more = f" and {len(state.gate.waiting) - 5} more" if len(state.gate.waiting) > 5 else ""
     return f"after the scheduler's restart it waits for the agents of {waiting}{more}"
@@ -67,7 +69,8 @@ def would_place(state: State, model: Model) -> Explanation:
         version = Version(
             model, record.latest, copies=record.wanted.copies, measured_bytes=record.wanted.measured_bytes
         )
-        version.assignments = {id: a for id, a in record.wanted.assignments.items() if a.phase not in GOING}
+        # Applying it again forgets failed tries.
+        version.assignments = {id: a for id, a in record.wanted.assignments.items() if a.phase is not Phase.FAILED}
         number = record.latest
     else:
         version = Version(model, number)

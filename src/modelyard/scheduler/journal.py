@@ -35,27 +35,33 @@ from modelyard.scheduler.messages import (
 )
 from modelyard.wire import models as wire_models
 
+LARGEST_INTEGER = 2**63 - 1  # of SQLite; peers may call their memory unlimited
+
 
 class Journal:
-    """`fresh`: nothing was there before. `warnings`: what the user should know of the file that was found."""
+    """`fresh`: nothing is known. `lost`: because what was there could not be read; `warnings` tell the user."""
 
     def __init__(self, path: Path, *, events_kept: int = 200) -> None:
         """Raises `Refused` where the file is of a newer Modelyard, or cannot be used at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.warnings: list[str] = []
-        self.fresh = not path.exists()
+        self.fresh = not path.exists() or path.stat().st_size == 0
+        self.lost = False
         self._events_kept = events_kept
         try:
             self._db = _opened(path)
+        except sqlite3.OperationalError as error:  # not its contents: locked, read-only, no room, no right to it
+            raise Refused(
+                f"cannot use the journal {path}: {error}. Is another scheduler running on this state directory, "
+                "and is there room on its disk?"
+            ) from error
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) and "unable to open" in str(error):
-                raise Refused(f"cannot open the journal {path}: {error}") from error
             aside = _set_aside(path)
             self.warnings.append(
                 f"the journal was corrupt ({error}) and is kept as {aside}; models are adopted from what agents hold: "
                 "models that were loaded nowhere, their replica counts, and server manifests may be lost"
             )
-            self.fresh = True
+            self.fresh = self.lost = True
             self._db = _opened(path)
         self._next_event = 1 + (self._db.execute("SELECT max(sequence) FROM events").fetchone()[0] or 0)
 
@@ -120,9 +126,10 @@ class Journal:
                 where = "name = ? AND version = ? AND server = ? AND replica = ?"
                 db.execute(f"DELETE FROM assignments WHERE {where}", key)
             case PutReplica(replica, config, shared):
+                memory = min(config.memory_bytes, LARGEST_INTEGER)
                 row = (
                     *(replica.server, replica.index, config.host, config.http_port, config.grpc_port),
-                    *(config.memory_bytes, config.overcommit_percent, " ".join(sorted(config.capabilities)), shared),
+                    *(memory, config.overcommit_percent, json.dumps(sorted(config.capabilities)), shared),
                 )
                 db.execute("REPLACE INTO replicas VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             case DropReplica(replica):
@@ -207,7 +214,7 @@ def _set_aside(path: Path) -> Path:
 
 def _replica(row: tuple[str, int, str, int, int, int, int, str, int]) -> PutReplica:
     server, index, host, http_port, grpc_port, memory, overcommit, capabilities, shared = row
-    config = ReplicaConfig(host, http_port, grpc_port, memory, frozenset(capabilities.split()), overcommit)
+    config = ReplicaConfig(host, http_port, grpc_port, memory, frozenset(json.loads(capabilities)), overcommit)
     return PutReplica(ReplicaId(server, index), config, bool(shared))
 
 

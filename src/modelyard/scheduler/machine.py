@@ -32,7 +32,7 @@ from modelyard.scheduler.messages import (
 )
 from modelyard.scheduler.restore import republish, restored
 from modelyard.scheduler.settings import Settings
-from modelyard.scheduler.state import State
+from modelyard.scheduler.state import Gate, State
 from modelyard.scheduler.turn import Turn
 
 
@@ -44,11 +44,15 @@ class Scheduler:
         self._journaled = journaled or Journaled()
         self.state = State()
 
-    def start(self, now: float, *, rebuild: bool = False) -> list[Effect]:
-        """Take up what the journal holds. `rebuild`: it was lost, so what agents hold is adopted for a while."""
+    def start(self, now: float, *, rebuild: bool = False, lost: bool = False) -> list[Effect]:
+        """Take up what the journal holds. `rebuild`: it is new, so what agents hold is adopted for a while.
+        `lost`: there was one before, so gateways may hold routes, which stay until the agents had time to report.
+        """
         self.state = restored(self._journaled, self.settings, now)
         if rebuild:
             self.state.rebuild_until = now + self.settings.rebuild_seconds
+        if lost:
+            self.state.gate = Gate(set(), now + self.settings.restart_wait_seconds, blind=True)
         turn = Turn(now, cause="the scheduler started")
         republish(self.state, turn)
         turn.opened = self.state.gate is None
@@ -103,7 +107,7 @@ class Scheduler:
         """What is due: the gate's bound, unloads to be tried again, suspects to be asked."""
         state = self.state
         gate = state.gate
-        if gate is not None and (not gate.waiting or turn.now >= gate.deadline):
+        if gate is not None and (not (gate.waiting or gate.blind) or turn.now >= gate.deadline):
             turn.cause = "the restart is over"
             if gate.waiting:
                 missing = ", ".join(str(id) for id in sorted(gate.waiting))

@@ -5,6 +5,7 @@ from modelyard.domain.model import Artifact, Model, ModelSpec
 from modelyard.domain.names import ReplicaId, VersionId, name_problem
 from modelyard.scheduler.messages import (
     CloseSession,
+    DrainAnswer,
     DropAssignment,
     DropReplica,
     DropServer,
@@ -43,7 +44,7 @@ def subscribe(state: State, event: ReplicaSubscribed, turn: Turn) -> None:
         turn.closings.append(CloseSession(it.replica, event.session, f"server name: {problem}"))
         return
     server = state.servers.setdefault(it.replica.server, Server(it.replica.server))
-    replica = server.replicas.setdefault(it.replica.index, Replica(it.replica))
+    replica = server.replicas.setdefault(it.replica.index, Replica(it.replica, shared=it.shared))
     if replica.session and replica.session != event.session:
         turn.closings.append(
             CloseSession(replica.id, replica.session, f"another agent has subscribed as {replica.id}: this one ends")
@@ -52,14 +53,19 @@ def subscribe(state: State, event: ReplicaSubscribed, turn: Turn) -> None:
         turn.endpoints[replica.id] = it.config
         _touch_all(replica, turn)  # routes name its address
     turn.note_server(replica.id, "its agent has connected" if replica.link is not Link.CONNECTED else "re-subscribed")
-    replica.config, replica.shared, replica.session = it.config, it.shared, event.session
+    replica.config, replica.session = it.config, event.session
     for other in server.replicas.values():  # newest wins for the whole server
-        other.shared = it.shared
+        if other.shared != it.shared:
+            other.shared = it.shared
+            turn.note_server(other.id, "takes any model" if it.shared else "takes only models that are pinned to it")
+            _touch_all(other, turn)
     replica.link, replica.since, replica.draining = Link.CONNECTED, turn.now, False
     replica.accounts_for_itself = event.accounts_for_itself
     replica.reported_available = it.available_bytes
     state.suspects.discard(replica.id)
-    state.drains.pop(replica.id, None)
+    drain = state.drains.pop(replica.id, None)
+    for ticket in drain.tickets if drain is not None else ():
+        turn.reply(ticket, DrainAnswer(success=False))  # it does not stop: it is back
     turn.writes.append(PutReplica(replica.id, it.config, it.shared))
     _adopt(state, replica, it.loaded, turn)
     for name in state.unplaced:
@@ -216,7 +222,7 @@ def _loaded(state: State, assignment: Assignment, it: ModelEvent, turn: Turn) ->
         version.copies = it.copies
         for other in version.assignments.values():
             if other.phase is not Phase.FAILED and other.measured_bytes is None:
-                state.account(other, version.needed_bytes)
+                _account(state, other, version.needed_bytes, turn)
     if assignment.phase is not Phase.LOADED:
         assignment.phase, assignment.reason, assignment.since = Phase.LOADED, "", turn.now
         turn.writes.append(written(assignment))
@@ -230,7 +236,7 @@ def _load_failed(state: State, assignment: Assignment, it: ModelEvent, turn: Tur
         return
     no_memory = it.kind is ModelEventKind.LOAD_FAIL_MEMORY
     said = it.message or ("out of memory" if no_memory else "the agent gave no reason")
-    state.account(assignment, 0)
+    _account(state, assignment, 0, turn)
     assignment.phase, assignment.reason, assignment.since = Phase.FAILED, said, turn.now
     assignment.lacked_memory = no_memory
     turn.writes.append(DropAssignment(assignment.version, assignment.replica))
@@ -271,7 +277,7 @@ def measured(state: State, event: ModelsMeasured, turn: Turn) -> None:
             version.measured_bytes = max(
                 a.measured_bytes for a in version.assignments.values() if a.measured_bytes is not None
             )
-            state.account(assignment, it.measured_bytes)
+            _account(state, assignment, it.measured_bytes, turn)
         turn.models_changed.add(it.version.model)
 
 
@@ -284,7 +290,7 @@ def _resync(state: State, replica: Replica, only: VersionId | None, turn: Turn) 
         assert version is not None
         if assignment.phase is not Phase.LOADED:
             assignment.phase = Phase.LOADING
-        order = Operation(OperationKind.LOAD, version.model_version())
+        order = Operation(OperationKind.LOAD, version.model_version(), autoscaling=version.autoscaled)
         turn.sends.append(Send(replica.id, replica.session, order))
     turn.note_server(replica.id, "asked for everything assigned to it")
 
@@ -318,6 +324,21 @@ def _room_on(state: State, id: ReplicaId, turn: Turn) -> None:
         return
     for assignment in [a for a in replica.assignments.values() if a.lacked_memory and a.phase is Phase.FAILED]:
         _forget(state, assignment, turn)
+    _retry_unplaced(state, replica, turn)
+
+
+def _account(state: State, assignment: Assignment, bytes: int, turn: Turn) -> None:
+    """Change what an assignment counts; what that gives back may help models without a place."""
+    less = bytes < assignment.accounted_bytes
+    state.account(assignment, bytes)
+    replica = state.replica(assignment.replica)
+    assert replica is not None
+    if less:
+        _retry_unplaced(state, replica, turn)
+
+
+def _retry_unplaced(state: State, replica: Replica, turn: Turn) -> None:
+    assert replica.config is not None
     for name in state.unplaced:
         version = state.models[name].wanted
         fits = version.needed_bytes <= replica.free_bytes or version.id in replica.assignments

@@ -28,12 +28,17 @@ class Sessions:
         self._open: dict[tuple[ReplicaId, str], Session] = {}
 
     def open(self, replica: ReplicaId, id: str) -> Session:
+        """A stream that is open for the same session ends: its agent opened this one instead."""
+        self.send(replica, id, Superseded(f"the agent of {replica} has opened another stream"))
         session = self._open[replica, id] = Session(replica, id)
         return session
 
-    def close(self, session: Session) -> None:
-        if self._open.get((session.replica, session.id)) is session:
-            del self._open[session.replica, session.id]
+    def close(self, session: Session) -> bool:
+        """Whether that ends the session: it goes on where another stream has taken over."""
+        if self._open.get((session.replica, session.id)) is not session:
+            return False
+        del self._open[session.replica, session.id]
+        return True
 
     def send(self, replica: ReplicaId, id: str, order: Operation | Superseded) -> None:
         """To nobody where the session is over: its agent will tell what it holds when it is back."""

@@ -82,6 +82,10 @@ class Version:
             return self.measured_bytes
         return (self.model.spec.memory_bytes or 0) * self.copies
 
+    @property
+    def autoscaled(self) -> bool:
+        return self.model.replicas.maximum is not None or self.model.replicas.minimum == 0
+
     def model_version(self) -> ModelVersion:
         return ModelVersion(self.model, self.number)
 
@@ -163,10 +167,14 @@ class Server:
 
 @dataclass(slots=True)
 class Gate:
-    """After a restart: nothing is decided until these have reported, or the bound has passed."""
+    """After a restart: nothing is decided until these have reported, or the bound has passed.
+
+    `blind`: the journal was lost, so whom to wait for is not known until a provider's first notice.
+    """
 
     waiting: set[ReplicaId]
     deadline: float
+    blind: bool = False
 
 
 @dataclass(slots=True)

@@ -71,15 +71,24 @@ def _state_of(record: ModelRecord, version: Version) -> tuple[ModelState, str]:
     if version.in_phase(Phase.REQUESTED, Phase.LOADING):
         if available and available >= counts.enough:
             return ModelState.AVAILABLE, f"{available} of {counts.wanted} replicas are available, more are loading"
-        return ModelState.PROGRESSING, "loading"
+        return ModelState.PROGRESSING, _loading(version)
     if available >= counts.enough:
         return ModelState.AVAILABLE, version.unplaceable
+    if not record.route_refusal and len(version.in_phase(Phase.LOADED)) >= counts.enough:
+        return ModelState.PROGRESSING, "waiting for the gateways to take the route"
     if version.unplaceable:
         failed = bool(version.in_phase(Phase.FAILED))
         return (ModelState.FAILED if failed else ModelState.SCHEDULE_FAILED), version.unplaceable
     if record.route_refusal:
         return ModelState.FAILED, f"a gateway refused its route: {record.route_refusal}"
     return ModelState.PROGRESSING, "waiting for the gateways to take the route"
+
+
+def _loading(version: Version) -> str:
+    if version.in_phase(Phase.LOADING):
+        return "loading"
+    away = ", ".join(sorted(str(a.replica) for a in version.in_phase(Phase.REQUESTED)))
+    return f"to be loaded when the agent of {away} is back"
 
 
 def _waiting_to_unload(record: ModelRecord, version: Version) -> str:

@@ -35,7 +35,7 @@ def connected(demand: Demand, _server: Server, replica: Replica) -> str | None:
         case Link.CONNECTED:
             return None
         case Link.SUSPECT:
-            return None if replica.id in demand.held else "its agent is lost"
+            return None if replica.id in demand.loaded else "its agent is lost"
         case Link.EXPECTED:
             return "its agent has not connected yet"
 
