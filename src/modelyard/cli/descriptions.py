@@ -18,7 +18,7 @@ def model_lines(
             {
                 "Name": status.name,
                 "State": f"{short(newest.state.value)}" + (f": {newest.reason}" if newest.reason else ""),
-                "Where": explained.explanation.summary,
+                "Where": explained.explanation.summary if explained.explanation.placed else "",
                 "Replicas": _counts(newest),
                 "URI": newest.model.spec.artifact.uri,
                 "Requires": ", ".join(sorted(newest.model.spec.requirements)),
@@ -32,7 +32,7 @@ def model_lines(
     ]
     for version in reversed(status.versions):
         since = f" for {words.age(version.changed_at, now)}" if version.changed_at else ""
-        reason = f": {version.reason}" if version.reason else ""
+        reason = f": {version.reason}" if version.reason and version is not newest else ""
         out.append(f"  {version.version}  {short(version.state.value)}{since}{reason}")
         out += [
             f"     {load.replica}  {load.state.value}"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelyard.cli import options, table, words
+from modelyard.cli import options, words
 from modelyard.cli.example_request import example_command
+from modelyard.cli.pretty import pretty
 from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def infer(
     )
     if show_headers:
         _show(answer)
-    table.dump(answer.body, as_yaml=False)
+    typer.echo(pretty(answer.body))
 
 
 def _headers(pairs: list[str]) -> dict[str, str]:

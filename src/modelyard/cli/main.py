@@ -57,6 +57,7 @@ Exit codes:
   6  it did not happen in time
   7  not supported yet
   130  interrupted
+  141  whoever read the output went away
 
 \b
 Which system: --state-dir DIR or MODELYARD_STATE_DIR; by default the one that runs for this user.

@@ -40,7 +40,10 @@ def homeless(it: Applied) -> list[str]:
     """The warning for a model that is accepted and has nowhere to go, with every reason; nothing where it has."""
     if it.explanation is None or it.explanation.placed:
         return []
-    return [f"{it.subject}: {it.explanation.summary}", *(f"  {line}" for line in reasons(it.explanation.verdicts))]
+    why = reasons(it.explanation.verdicts)
+    if not why:
+        return [f"{it.subject} has nowhere to go yet: {it.explanation.summary}"]
+    return [f"{it.subject} has nowhere to go yet:", *(f"  {line}" for line in why)]
 
 
 def dry_run_lines(it: Applied) -> list[str]:
@@ -53,6 +56,9 @@ def dry_run_lines(it: Applied) -> list[str]:
     }[it.outcome]
     if it.explanation is None:
         return [f"{it.subject} {doing} (dry run)"]
-    lines = [f"{it.subject} {doing} (dry run): {it.explanation.summary}"]
+    why_not = reasons(it.explanation.verdicts)
+    # A refusal's summary has the reasons of all replicas; here they follow, one a line.
+    summary = it.explanation.summary if it.explanation.placed or not why_not else "it would go nowhere"
+    lines = [f"{it.subject} {doing} (dry run): {summary}"]
     lines += [f"  {each.replica}: {each.reason or 'chosen'}" for each in it.explanation.verdicts if each.chosen]
-    return lines + [f"  not {line}" for line in reasons(it.explanation.verdicts)]
+    return lines + [f"  not {line}" for line in why_not]

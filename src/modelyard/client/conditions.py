@@ -27,6 +27,6 @@ def unmet(name: str, condition: Condition, timeout_seconds: float, status: Model
     if status is None:
         return f"{sentence}: the scheduler did not answer in that time"
     newest = status.versions[-1]
-    return f"{sentence}: version {newest.version} is {newest.state.value}" + (
+    return f"{sentence}: version {newest.version} is {newest.state.value.removeprefix('Model')}" + (
         f": {newest.reason}" if newest.reason else ""
     )

@@ -25,8 +25,8 @@ def from_rpc(error: grpc.aio.AioRpcError, model: str, gateway: str) -> errors.Mo
     code, said = error.code(), _one_line(error.details() or "")
     if code is grpc.StatusCode.UNAVAILABLE and "connect" in said.lower():
         return errors.Unavailable(f"cannot reach the gateway at {gateway}: {said}")
-    if code is grpc.StatusCode.UNIMPLEMENTED and (not said or "404" in said):
-        return errors.NotFound(f"{model}: {_no_route(model)} (gRPC UNIMPLEMENTED)")
+    if code is grpc.StatusCode.UNIMPLEMENTED:  # so a gateway says it: every server has the RPC itself
+        return errors.NotFound(f"{model}: {said or _no_route(model)} (gRPC UNIMPLEMENTED)")
     return errors.for_grpc_status(code.name)(f"{model}: {said or 'the gateway gave no reason'} (gRPC {code.name})")
 
 
