@@ -43,6 +43,7 @@ def read(path: Path, *, intra_op_threads: int) -> "OnnxModel":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = intra_op_threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # an arena would keep the memory of the largest request for ever
     options.log_severity_level = 4  # what goes wrong is in the exception
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
