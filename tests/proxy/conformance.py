@@ -259,6 +259,12 @@ class TestChanges:
         await rig.apply_live({"n:0": {"n/0": endpoint}}, {"iris": route(("n:0", "iris_1", 1))})
         assert (await gateway.infer("iris")).status_code == 200
 
+    async def test_a_host_name_that_does_not_resolve_is_503_and_holds_nothing_up(self, rig: Rig) -> None:
+        gateway = await rig.gateway()
+        endpoint = Endpoint("no-such-host.invalid", 1, 2)
+        await rig.apply_live({"n:0": {"n/0": endpoint}}, {"iris": route(("n:0", "iris_1", 1))})
+        assert (await gateway.infer("iris")).status_code == 503
+
 
 class TestRefusals:
     BAD = Endpoint("127.0.0.1", 70_000, 70_001)

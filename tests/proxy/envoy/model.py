@@ -11,9 +11,10 @@ from envoy.service.discovery.v3 import discovery_pb2
 from modelyard.proxy.desired import Changes, Outcome
 from modelyard.proxy.envoy import discovery
 from modelyard.proxy.envoy.fleet import Fleet
+from modelyard.proxy.envoy.messages import Event, LiveHere, Opened, Send
 from modelyard.proxy.envoy.resource import CLUSTER_TYPE, SCOPE_TYPE
 from modelyard.proxy.envoy.snapshot import Snapshot
-from modelyard.proxy.envoy.stream import Event, LiveHere, Opened, Send, Stream
+from modelyard.proxy.envoy.stream import Stream
 
 LEASE_SECONDS = 10.0
 BAD_PORT = 70_000

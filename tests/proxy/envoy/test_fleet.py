@@ -2,7 +2,7 @@
 
 from modelyard.proxy.desired import Outcome, Refusal
 from modelyard.proxy.envoy.fleet import Fleet, Status
-from modelyard.proxy.envoy.stream import LiveHere, RefusedHere
+from modelyard.proxy.envoy.messages import LiveHere, RefusedHere
 
 
 def fleet() -> Fleet:

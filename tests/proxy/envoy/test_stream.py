@@ -1,19 +1,9 @@
 """One proxy's stream, as transcripts of what is sent and answered."""
 
 from modelyard.proxy.desired import Changes, Endpoint, Route, Variant
+from modelyard.proxy.envoy.messages import Acked, Event, Kind, LiveHere, Nacked, Opened, RefusedHere, Send, Subscribed
 from modelyard.proxy.envoy.snapshot import Changed, Snapshot
-from modelyard.proxy.envoy.stream import (
-    Acked,
-    Event,
-    Kind,
-    LiveHere,
-    Nacked,
-    Opened,
-    RefusedHere,
-    Send,
-    Stream,
-    Subscribed,
-)
+from modelyard.proxy.envoy.stream import Stream
 
 CLUSTERS = ("a:0.grpc", "a:0.http")
 

@@ -2,8 +2,8 @@
 
 from envoy.service.discovery.v3 import discovery_pb2
 
+from modelyard.proxy.envoy.messages import Acked, Addition, Event, Kind, Nacked, Send, Subscribed
 from modelyard.proxy.envoy.resource import CLUSTER_TYPE, SCOPE_TYPE, regenerated, response
-from modelyard.proxy.envoy.stream import Acked, Addition, Event, Kind, Nacked, Send, Subscribed
 
 _TYPES = {Kind.CLUSTERS: CLUSTER_TYPE, Kind.SCOPES: SCOPE_TYPE}
 _KINDS = {type_url: kind for kind, type_url in _TYPES.items()}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from modelyard.proxy.desired import Outcome, Refusal
-from modelyard.proxy.envoy.stream import LiveHere, RefusedHere
+from modelyard.proxy.envoy.messages import LiveHere, RefusedHere
 
 MemberKey: TypeAlias = int | str  # the number of a stream; for a lost gateway its id
 Status: TypeAlias = LiveHere | RefusedHere | None

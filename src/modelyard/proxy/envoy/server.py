@@ -20,8 +20,9 @@ from modelyard.kit import clock
 from modelyard.proxy.desired import Changes, Gateway, GatewayRefusal, OnOutcome
 from modelyard.proxy.envoy import discovery
 from modelyard.proxy.envoy.fleet import Fleet
+from modelyard.proxy.envoy.messages import Event, Nacked, Opened
 from modelyard.proxy.envoy.snapshot import Changed, Snapshot
-from modelyard.proxy.envoy.stream import Event, Nacked, Opened, Stream
+from modelyard.proxy.envoy.stream import Stream
 from modelyard.wire import grpc_server
 
 SERVICE: str = ads_pb2.DESCRIPTOR.services_by_name["AggregatedDiscoveryService"].full_name
