@@ -1,5 +1,6 @@
 """The runtime, put together: repository, inference, HTTP and gRPC in one process."""
 
+import asyncio
 import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -61,9 +62,7 @@ class Server:
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Take nothing new, let what is in flight finish for that long, then end."""
         self._endpoints.ready = self._rpc.ready = False
-        stopping = self._grpc.stop(seconds)
-        await self._http.stop(seconds)
-        await stopping
+        await asyncio.gather(self._grpc.stop(seconds), self._http.stop(seconds))
         await self.repository.close()
         for threads in self._threads:
             threads.shutdown(wait=False, cancel_futures=True)
