@@ -28,6 +28,7 @@ def start(given: UpOptions) -> System:
         raise already_running(directory)
     log = directory / "logs" / LOG
     try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = part_log.open_for(log, fresh=True)
     except OSError as error:
         raise errors.Refused(f"the state directory {directory} cannot be used: {error.strerror}") from error

@@ -8,11 +8,11 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelyard.domain.names import ReplicaId
-from modelyard.kit.errors import Unavailable
+from modelyard.kit.errors import ModelyardError, Refused, Unavailable
 from modelyard.kit.tasks import TaskSet
 from modelyard.run import commands, ports, processes, ready
 from modelyard.run.ports import FixedPorts
@@ -47,6 +47,7 @@ class LocalProvider:
         self._fixed = fixed
         self._leftovers = dict(leftovers)
         self._on_problem = on_problem
+        self.failure: ModelyardError | None = None  # the first thing that could not be done
         self._replicas: dict[ReplicaId, _Replica] = {}
         self._tasks = TaskSet()
 
@@ -59,28 +60,35 @@ class LocalProvider:
 
     async def start(self, replica: ReplicaId, settings: ReplicaSettings) -> None:
         folder = commands.replica_dir(self._directory, replica)
-        for name in ("agent", "repository"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        it = self._replicas[replica] = _Replica(settings, self._ports_before(replica) or self._new_ports())
+        try:
+            for name in ("agent", "repository"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            taken = self._ports_before(replica) or self._new_ports()
+        except OSError as error:
+            self._fail(replica, Refused(f"replica {replica} cannot use {folder}: {error.strerror}"))
+            return
+        except Refused as error:
+            self._fail(replica, error)
+            return
+        self._replicas[replica] = _Replica(settings, taken)
         agent = await self._claim(commands.agent_name(replica), self._agent_argv(replica))
         runtime = await self._claim(commands.runtime_name(replica), self._runtime_argv(replica))
+        # Those go on at once; what is missing is brought up in its order.
+        if runtime is not None and runtime.process.is_alive():
+            self._start_runtime(replica, runtime)
         if agent is not None and agent.process.is_alive():
             self._start_agent(replica, agent)
-        it.bringing_up = self._tasks.start(self._bring_up(replica, runtime), name=f"bring up {replica}")
+        self._begin(replica)
 
     async def change(self, replica: ReplicaId, settings: ReplicaSettings) -> None:
+        log.info("replica %s has other settings: its agent starts again, its runtime goes on", replica)
+        await self._halt(replica)
+        await self._supervisor.end(commands.agent_name(replica))
         self._replicas[replica].settings = settings
-        name = commands.agent_name(replica)
-        if name in self._supervisor.parts:  # else it starts with the new ones anyway
-            log.info("replica %s has other settings: its agent starts again, its runtime goes on", replica)
-            await self._supervisor.end(name)
-            self._start_agent(replica)
+        self._begin(replica)
 
     async def stop(self, replica: ReplicaId) -> None:
-        if (task := self._replicas[replica].bringing_up) is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._halt(replica)
         await self._supervisor.end(commands.agent_name(replica))
         await self._supervisor.end(commands.runtime_name(replica))
         del self._replicas[replica]
@@ -99,30 +107,49 @@ class LocalProvider:
         """Bring nothing more up; what runs is the supervisor's to end."""
         await self._tasks.cancel()
 
-    async def _bring_up(self, replica: ReplicaId, leftover: Part | None) -> None:
+    def _begin(self, replica: ReplicaId) -> None:
+        self._replicas[replica].bringing_up = self._tasks.start(self._bring_up(replica), name=f"bring up {replica}")
+
+    async def _halt(self, replica: ReplicaId) -> None:
+        """Stop bringing it up."""
+        if (task := self._replicas[replica].bringing_up) is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _bring_up(self, replica: ReplicaId) -> None:
         """The runtime first; its agent once it answers."""
-        while True:
-            try:
-                await self._start_runtime(replica, leftover).wait_ready(READY_SECONDS)
-                break
-            except Unavailable as error:
-                log.error("%s", error)
-                self._on_problem(replica.server, str(error))
-                leftover = None
-                await self._after_failure(replica)
-        if commands.agent_name(replica) not in self._supervisor.parts:
-            self._start_agent(replica)
-
-    async def _after_failure(self, replica: ReplicaId) -> None:
-        """Somebody else may have taken a port between our look and its use: then take others."""
-        await self._supervisor.end(commands.runtime_name(replica))
-        it = self._replicas[replica]
-        if not all(ports.is_free(port) for port in it.ports.runtime().values()):
+        parts = self._supervisor.parts
+        runtime = parts.get(commands.runtime_name(replica)) or self._start_runtime(replica)
+        while await self._lost_a_port(replica, runtime):
+            await self._supervisor.end(commands.agent_name(replica), commands.runtime_name(replica))
+            self._replicas[replica].ports = self._new_ports()
+            runtime = self._start_runtime(replica)
+        agent = parts.get(commands.agent_name(replica)) or self._start_agent(replica)
+        while await self._lost_a_port(replica, agent):
             await self._supervisor.end(commands.agent_name(replica))
-            it.ports = self._new_ports()
-            log.info("replica %s takes other ports", replica)
+            it = self._replicas[replica]
+            it.ports = replace(it.ports, debug=self._new_ports().debug)
+            agent = self._start_agent(replica)
 
-    def _start_runtime(self, replica: ReplicaId, leftover: Part | None) -> Supervised:
+    async def _lost_a_port(self, replica: ReplicaId, part: Supervised) -> bool:
+        """Wait until it is ready. True: it cannot be, as somebody took its port between our look and its use."""
+        try:
+            await part.wait_ready(READY_SECONDS)
+        except Unavailable as error:
+            if part.part is None and not all(map(ports.is_free, part.spec.ports.values())):
+                log.info("somebody else took a port of %s: it takes others", part.spec.name)
+                return True
+            self._fail(replica, error)
+            await part.ready.wait()  # the supervisor goes on trying
+        return False
+
+    def _fail(self, replica: ReplicaId, error: ModelyardError) -> None:
+        self.failure = self.failure or error
+        log.error("%s", error)
+        self._on_problem(replica.server, str(error))
+
+    def _start_runtime(self, replica: ReplicaId, leftover: Part | None = None) -> Supervised:
         taken = self._replicas[replica].ports
 
         async def answers() -> bool:
@@ -131,14 +158,14 @@ class LocalProvider:
         name = commands.runtime_name(replica)
         return self._supervisor.start(PartSpec(name, self._runtime_argv(replica), answers, taken.runtime()), leftover)
 
-    def _start_agent(self, replica: ReplicaId, leftover: Part | None = None) -> None:
+    def _start_agent(self, replica: ReplicaId, leftover: Part | None = None) -> Supervised:
         taken = self._replicas[replica].ports
 
         async def answers() -> bool:
             return await ready.port_open(taken.debug)
 
         name = commands.agent_name(replica)
-        self._supervisor.start(PartSpec(name, self._agent_argv(replica), answers, taken.agent()), leftover)
+        return self._supervisor.start(PartSpec(name, self._agent_argv(replica), answers, taken.agent()), leftover)
 
     def _runtime_argv(self, replica: ReplicaId) -> tuple[str, ...]:
         return commands.runtime(self._directory, replica, self._replicas[replica].ports)

@@ -30,6 +30,9 @@ READY_POLL_SECONDS = 0.05
 # Deaths in a row, before a part was ever ready, after which starting it has failed.
 TRIES = 3
 
+# The supervisor's own, when it is detached.
+NAMES_OF_OTHER_LOGS = ("up",)
+
 log = logging.getLogger(__name__)
 
 
@@ -233,7 +236,7 @@ class Supervisor:
         return tuple(part for supervised in self.parts.values() if (part := supervised.part) is not None)
 
     def bound_logs(self) -> None:
-        for name in self._begun:
+        for name in (*self.parts, *NAMES_OF_OTHER_LOGS):
             part_log.bound(self.log_path(name))
 
 

@@ -185,6 +185,8 @@ class WholeSystem:
         self._write()
 
     def _raise_failure(self) -> None:
+        if self._provider is not None and self._provider.failure is not None:
+            raise self._provider.failure
         for supervised in self._supervisor.parts.values():
             if supervised.failed.done():
                 raise supervised.failed.result()
@@ -208,22 +210,26 @@ class WholeSystem:
             await asyncio.to_thread(self._supervisor.bound_logs)
 
     def _write(self) -> None:
+        try:
+            system.write(self._now())
+        except OSError as error:  # a full disk must not take the system down
+            log.error("cannot write %s/%s: %s", self._directory, system.SYSTEM_FILE, error.strerror)
+
+    def _now(self) -> System:
         running = self._supervisor.running()
         names = {part.name for part in running}
         # What was left running and is not claimed yet stays known, lest it be lost if we are killed now.
         kept = tuple(part for name, part in self._before.items() if name not in names and part.process.is_alive())
-        system.write(
-            System(
-                version=modelyard.__version__,
-                pid=self._me.pid,
-                create_time=self._me.create_time,
-                state_dir=str(self._directory),
-                port_base=self._options.port_base,
-                gateway=self.gateway,
-                scheduler=self.scheduler,
-                agents=f"{HOST}:{self._ports.agents}",
-                xds=f"{HOST}:{self._ports.xds}",
-                ready=self._ready,
-                parts=(*running, *kept),
-            )
+        return System(
+            version=modelyard.__version__,
+            pid=self._me.pid,
+            create_time=self._me.create_time,
+            state_dir=str(self._directory),
+            port_base=self._options.port_base,
+            gateway=self.gateway,
+            scheduler=self.scheduler,
+            agents=f"{HOST}:{self._ports.agents}",
+            xds=f"{HOST}:{self._ports.xds}",
+            ready=self._ready,
+            parts=(*running, *kept),
         )
