@@ -91,7 +91,7 @@ def delete_model(state: State, event: ModelDeleted, turn: Turn) -> None:
         return
     if not record.deleting:
         record.deleting = True
-        state.unplaced.discard(record.name)
+        state.unplaced.pop(record.name, None)
         turn.writes.append(PutModel(record.name, record.latest, deleting=True))
         turn.note_model(record.name, "is to be deleted")
     turn.touch(event.name)
@@ -119,7 +119,7 @@ def _notice(state: State, server: Server, notice: ServerNotice, turn: Turn) -> N
     turn.servers_changed.add(server.name)
     if was != notice.expected_replicas:
         turn.note(f"server/{server.name}", f"{notice.expected_replicas} replicas are expected")
-        for name in [*state.unplaced, *_models_on(server)]:
+        for name in [*state.unplaced, *sorted(_models_on(server))]:
             turn.touch(name)
     if notice.expected_replicas == 0 and server.manifest is None and not server.replicas:
         del state.servers[server.name]

@@ -74,14 +74,14 @@ def _place(state: State, version: Version) -> tuple[ReplicaId, ...]:
         case Placement(replicas=replicas, short=short, reasons=reasons):
             version.unplaceable, version.refusals = "", dict(reasons)
             if short:
-                state.unplaced.add(version.model.name)
+                state.unplaced.setdefault(version.model.name)
                 version.unplaceable = short
             else:
-                state.unplaced.discard(version.model.name)
+                state.unplaced.pop(version.model.name, None)
             return replicas
         case Unplaceable(summary=summary, reasons=reasons):
             version.unplaceable, version.refusals = summary, dict(reasons)
-            state.unplaced.add(version.model.name)
+            state.unplaced.setdefault(version.model.name)
             # What is loaded keeps serving; what is loading may still make it.
             return tuple(a.replica for a in version.in_phase(*HOLDING))
         case _:
@@ -200,7 +200,7 @@ def _tidy(state: State, record: ModelRecord, turn: Turn) -> None:
     held = any(True for _ in record.assignments())
     if record.deleting and not held and record.live_sequence >= record.route_sequence:
         del state.models[record.name]
-        state.unplaced.discard(record.name)
+        state.unplaced.pop(record.name, None)
         state.tombstones[record.name] = record.latest
         turn.writes.append(DropModel(record.name, record.latest))
         turn.note_model(record.name, "is deleted")

@@ -111,7 +111,7 @@ class Scheduler:
             turn.cause = "the restart is over"
             if gate.waiting:
                 missing = ", ".join(str(id) for id in sorted(gate.waiting))
-                for id in gate.waiting:
+                for id in sorted(gate.waiting):
                     turn.note(f"server/{id.server}", f"replica {id.index}: not back in time after the restart")
                 turn.cause = f"the restart is over without {missing}"
             state.gate = None
@@ -123,7 +123,7 @@ class Scheduler:
             del state.retries[key]  # with its agent away it is ordered again when the agent is back
             turn.touch(key[0].model)
         if state.gate is None:
-            for id in state.suspects:
+            for id in sorted(state.suspects):
                 replica = state.replica(id)
                 if replica is not None and replica.config is not None and replica.check_at <= turn.now:
                     replica.check_at = turn.now + self.settings.probe_seconds
@@ -133,7 +133,8 @@ class Scheduler:
         if turn.endpoints and not turn.routes:
             self.state.route_sequence += 1
         effects = turn.effects(self.state.route_sequence)
-        wake = min(self._deadlines(), default=None)
+        # What is due and still there waits for something else than time.
+        wake = min((at for at in self._deadlines() if at > turn.now), default=None)
         return effects if wake is None else [*effects, WakeAt(wake)]
 
     def _deadlines(self) -> Iterable[float]:

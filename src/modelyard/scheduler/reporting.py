@@ -91,7 +91,8 @@ def _adopt(state: State, replica: Replica, loaded: tuple[ModelVersion, ...], tur
             continue
         assignment = replica.assignments.get(id)
         if assignment is None or assignment.phase is Phase.FAILED:
-            assignment = state.assign(version, replica, turn.now)
+            _take_in(state, version, replica, turn)
+            continue
         if assignment.phase not in GOING:
             assignment.phase, assignment.reason = Phase.LOADED, ""
         elif assignment.phase is not Phase.LEAVING:
@@ -109,6 +110,15 @@ def _adopt(state: State, replica: Replica, loaded: tuple[ModelVersion, ...], tur
         else:
             assignment.phase, assignment.reason = Phase.REQUESTED, ""
             turn.writes.append(written(assignment))
+
+
+def _take_in(state: State, version: Version, replica: Replica, turn: Turn) -> None:
+    """It is loaded where we had not put it, or not any more: to be decided, and a proxy may still route there."""
+    assignment = state.assign(version, replica, turn.now)
+    assignment.phase = Phase.LOADED
+    assignment.left_at = state.models[version.model.name].route_sequence
+    turn.writes.append(written(assignment))
+    turn.touch(version.model.name)
 
 
 def _rebuild(state: State, it: ModelVersion, turn: Turn) -> Version | None:
@@ -197,7 +207,10 @@ def report(state: State, event: ModelReported, turn: Turn) -> None:
         return
     assignment = replica.assignments.get(it.version)
     if assignment is None:
-        if it.kind is ModelEventKind.LOADED:  # decided otherwise while its agent was away
+        version = state.version(it.version)
+        if it.kind is ModelEventKind.LOADED and version is not None:
+            _take_in(state, version, replica, turn)
+        elif it.kind is ModelEventKind.LOADED:  # decided otherwise while its agent was away
             stranger = Model(it.version.model, ModelSpec(Artifact("")))
             _unload_stranger(replica, ModelVersion(stranger, it.version.version), turn)
         return

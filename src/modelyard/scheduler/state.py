@@ -191,7 +191,7 @@ class State:
     route_sequence: int = 0
     gate: Gate | None = None
     rebuild_until: float = 0.0  # until then models unknown to us are adopted from agents
-    unplaced: set[str] = field(default_factory=set)  # models with an unmet want
+    unplaced: dict[str, None] = field(default_factory=dict)  # models with an unmet want, oldest first
     retries: dict[tuple[VersionId, ReplicaId], float] = field(default_factory=dict)  # failed unloads
     suspects: set[ReplicaId] = field(default_factory=set)
     drains: dict[ReplicaId, Drain] = field(default_factory=dict)

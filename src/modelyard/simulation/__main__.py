@@ -11,7 +11,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m modelyard.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="one seed; without it seeds 0 up to --seeds")
     parser.add_argument("--seeds", type=int, default=200, help="how many (default: %(default)s)")
-    parser.add_argument("--actions", type=int, default=ACTIONS, help="things that happen in a run (default: %(default)s)")
+    parser.add_argument(
+        "--actions", type=int, default=ACTIONS, help="things that happen in a run (default: %(default)s)"
+    )
     parser.add_argument("--verbose", action="store_true", help="print everything that happens, with its time")
     options = parser.parse_args()
     failed = 0

@@ -42,6 +42,7 @@ class Cluster:
         self.gateways = [Gateway(f"gateway-{i}") for i in range(gateways)]
         self.sessions: dict[tuple[ReplicaId, str], Session] = {}
         self.acknowledged: dict[str, Model | None] = {}  # what the API said yes to, last; None: to delete
+        self.in_doubt: dict[str, list[Model | None]] = {}  # asked for, and never answered: it may be so or not
         self.answers: dict[int, messages.Answer] = {}
         self.unloaded: list[tuple[ReplicaId, VersionId]] = []  # since the invariants last looked
         self.on_step: Callable[[list[messages.Effect]], None] = lambda _: None
@@ -84,6 +85,8 @@ class Cluster:
                 gateway.driver = None
         for session in list(self.sessions.values()):
             self._cut(session)
+        for name, model in self._tickets.values():
+            self.in_doubt.setdefault(name, []).append(model)
         self._tickets.clear()
 
     def hear(self, event: messages.Event, *, crash_after: int | None = None) -> None:
@@ -144,6 +147,7 @@ class Cluster:
         name, model = self._tickets.pop(ticket, ("", None))
         if name and isinstance(answer, messages.ModelAnswer | messages.Done):
             self.acknowledged[name] = model
+            self.in_doubt.pop(name, None)
 
     def ticket(self, name: str = "", model: Model | None = None) -> int:
         """For an event that is to be answered. `name`: a yes means this model is wanted so (None: not at all)."""

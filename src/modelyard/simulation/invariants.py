@@ -7,7 +7,7 @@ from modelyard.scheduler import messages
 from modelyard.scheduler.explain import explain
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, place
-from modelyard.scheduler.state import HOLDING, Link, Phase, State
+from modelyard.scheduler.state import HOLDING, Phase, State
 from modelyard.simulation.cluster import Cluster
 
 
@@ -23,7 +23,7 @@ class Watcher:
         self._calm = calm
         self._specs: dict[VersionId, Model] = {}
         self._highest: dict[str, int] = {}
-        self._published: dict[str, messages.ServingVersion | None] = {}
+        self._assigned: set[tuple[VersionId, ReplicaId]] = set()
         cluster.on_step = self.after_turn
 
     def after_turn(self, effects: list[messages.Effect]) -> None:
@@ -33,7 +33,7 @@ class Watcher:
             return
         state = scheduler.state
         self._gate_holds_everything(state, effects)
-        self._bytes_add_up(state)
+        self._bytes_add_up(state, self._newly_assigned(state, effects))
         self._routes_name_what_is_loaded(state)
         self._versions_only_rise(state)
         self._after_step()
@@ -59,11 +59,14 @@ class Watcher:
                 _check(used <= replica.config.memory_bytes, "S1", f"the server of {replica.id} really holds {used}")
 
     # S2, S6, S9
-    def _bytes_add_up(self, state: State) -> None:
+    def _bytes_add_up(self, state: State, assigned: frozenset[ReplicaId]) -> None:
+        """`assigned`: the replicas that were given something new. What an agent turns out to hold may be too much."""
         for replica in state.replicas():
             counted = sum(a.accounted_bytes for a in replica.assignments.values())
-            _check(counted == replica.assigned_bytes, "S2", f"{replica.id}: {counted} counted, {replica.assigned_bytes}")
-            if replica.config is not None:
+            _check(
+                counted == replica.assigned_bytes, "S2", f"{replica.id}: {counted} counted, {replica.assigned_bytes}"
+            )
+            if replica.config is not None and replica.id in assigned:
                 most = replica.config.assignable_bytes
                 _check(counted <= most, "S2", f"{replica.id} has {counted} assigned of {most}")
             for assignment in replica.assignments.values():
@@ -73,6 +76,18 @@ class Watcher:
                 if replica.config is not None and assignment.phase in HOLDING:
                     fits = assignment.accounted_bytes <= replica.config.memory_bytes
                     _check(fits, "S9", f"{assignment.version} is larger than {replica.id}")
+
+    def _newly_assigned(self, state: State, effects: list[messages.Effect]) -> frozenset[ReplicaId]:
+        fresh = {
+            it.replica
+            for effect in effects
+            if isinstance(effect, messages.Journal)
+            for it in effect.writes
+            if isinstance(it, messages.PutAssignment) and not it.loaded and not it.leaving
+            if (it.version, it.replica) not in self._assigned
+        }
+        self._assigned = {(version, r.id) for r in state.replicas() for version in r.assignments}
+        return frozenset(fresh)
 
     # S3
     def _routes_name_what_is_loaded(self, state: State) -> None:
@@ -132,10 +147,14 @@ class Watcher:
         assert scheduler is not None
         state = scheduler.state
         for name, model in self._cluster.acknowledged.items():
-            if model is None:
+            record, wanted = state.models.get(name), model
+            for doubtful in self._cluster.in_doubt.get(name, ()):
+                if doubtful == (record.wanted.model if record else None):
+                    wanted = doubtful  # it was not answered, and it is what came to be
+            if wanted is None:
                 self._nothing_is_left(state, name)
             else:
-                self._wanted_is_so(state, model)
+                self._wanted_is_so(state, wanted)
         for gateway in self._cluster.gateways:
             for name in gateway.routes:
                 _check(name in state.models, "L4", f"{gateway.id} still routes {name}")
@@ -174,7 +193,9 @@ class Watcher:
         """Fewer than wanted: then there is a reason, and it is true."""
         record = state.models[model.name]
         said = explain(state, model.name).summary
-        _check(bool(record.wanted.unplaceable), "L1", f"{model.name} is on {len(loaded)} replicas and says only: {said}")
+        _check(
+            bool(record.wanted.unplaceable), "L1", f"{model.name} is on {len(loaded)} replicas and says only: {said}"
+        )
         outcome = place(demand_for(record.wanted, record), state.servers.values())
         more = isinstance(outcome, Placement) and len(outcome.replicas) > len(loaded)
         _check(not more, "L1", f"{model.name} could be placed and is not: {outcome}")
@@ -183,7 +204,3 @@ class Watcher:
 def _check(holds: bool, invariant: str, sentence: str) -> None:
     if not holds:
         raise Broken(f"{invariant}: {sentence}")
-
-
-def all_connected(state: State) -> bool:
-    return all(replica.link is Link.CONNECTED for replica in state.replicas())

@@ -23,9 +23,7 @@ class Gateway:
 class Driver:
     """Lives and dies with the scheduler. Tells `settled({model: sequence})` when the whole ACK set has a route."""
 
-    def __init__(
-        self, timeline: Timeline, known: frozenset[str], settled: Callable[[Mapping[str, int]], None]
-    ) -> None:
+    def __init__(self, timeline: Timeline, known: frozenset[str], settled: Callable[[Mapping[str, int]], None]) -> None:
         self._timeline = timeline
         self._settled = settled
         self._wanted: dict[str, tuple[int, ServingVersion | None]] = {}

@@ -19,9 +19,7 @@ def is_calm(seed: int) -> bool:
 def run(seed: int, *, actions: int = ACTIONS, log: Callable[[float, str], None] = lambda _t, _s: None) -> None:
     """Raises `AssertionError` (of the invariants or of the machines themselves) where something does not hold."""
     timeline = Timeline(seed)
-    cluster = Cluster(
-        timeline, configs(timeline), timeline.chance.randint(1, 2), lambda said: log(timeline.now, said)
-    )
+    cluster = Cluster(timeline, configs(timeline), timeline.chance.randint(1, 2), lambda said: log(timeline.now, said))
     calm = is_calm(seed)
     watcher = Watcher(cluster, calm=calm)
     workload = Workload(cluster, calm=calm)
