@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from modelyard.cli import main
 from tests.e2e.yard import EXAMPLES, MODELYARD, Yard
 
 pytestmark = pytest.mark.e2e
@@ -29,9 +31,16 @@ def manifest(name: str, **spec: Any) -> str:
     )
 
 
+def inside(yard: Yard, *arguments: str) -> Any:
+    """A command in this process, which takes a tenth of the time of a new one."""
+    environment = {"MODELYARD_STATE_DIR": str(yard.state_dir), "XDG_STATE_HOME": yard.environment["XDG_STATE_HOME"]}
+    return CliRunner().invoke(main.app, arguments, env=environment)
+
+
 def load(yard: Yard, name: str, *options: str) -> None:
-    yard.do("load", name, str(IRIS_FOLDER), "--requires", "onnx", "--memory", "1Mi", *options)
-    yard.do("wait", f"model/{name}")
+    loading = inside(yard, "load", name, str(IRIS_FOLDER), "--requires", "onnx", "--memory", "1Mi", *options)
+    assert loading.exit_code == 0, loading.stderr
+    assert inside(yard, "wait", f"model/{name}").exit_code == 0
 
 
 def test_a_manifest_is_applied_waited_for_asked_and_deleted(shared_yard: Yard, tmp_path: Path) -> None:
@@ -219,8 +228,8 @@ def test_a_refusal_is_one_line_with_its_exit_code(
 ) -> None:
     if name == "refuser":
         load(shared_yard, "refuser")
-    done = shared_yard.run("infer", name, "-d", data, *how)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
+    done = inside(shared_yard, "infer", name, "-d", data, *how)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (code, "", 1)
     assert says in done.stderr
 
 
@@ -259,8 +268,8 @@ def test_a_refusal_is_one_line_with_its_exit_code(
 def test_what_cannot_be_done_is_one_line_with_its_exit_code(
     shared_yard: Yard, arguments: list[str], code: int, says: str
 ) -> None:
-    done = shared_yard.run(*arguments)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1), done.stderr
+    done = inside(shared_yard, *arguments)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (code, "", 1), done.stderr
     assert done.stderr.startswith("error: ")
     assert says in done.stderr
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import re
 import threading
 import time
 import typing
@@ -204,3 +205,12 @@ def test_threads_may_share_a_client(shared_yard: Yard) -> None:
             thread.join()
         assert labels == [IRIS_CLASSES] * 8
         client.unload("shared")
+
+
+def test_the_docs_tell_of_every_method_and_every_parameter() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "client.md").read_text()
+    for name, method in public(Client).items():
+        calls = " ".join(re.findall(rf"`{name}\(([^`]*)\)`", text))
+        assert f"`{name}(" in text, name
+        for parameter in list(inspect.signature(method).parameters)[1:]:
+            assert re.search(rf"\b{parameter}\b", calls), f"{name}({parameter})"
