@@ -296,3 +296,12 @@ def test_a_scheduler_can_be_named_by_its_address_alone(shared_yard: Yard) -> Non
     assert (by_option.returncode, by_variable.returncode) == (0, 0)
     assert f"scheduler:  {address}" in by_option.stdout
     assert "local" in by_variable.stdout
+
+
+def test_raw_outputs_are_written_out(shared_yard: Yard) -> None:
+    load(shared_yard, "raw")
+    body = json.dumps({"inputs": [ROW], "parameters": {"binary_data_output": True}})
+    for how in ([], ["--grpc"]):
+        done = inside(shared_yard, "infer", "raw", "-d", body, *how)
+        assert json.loads(done.stdout)["outputs"][0]["data"] == [0]
+    shared_yard.do("unload", "raw")

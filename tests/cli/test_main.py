@@ -150,3 +150,10 @@ def test_a_reader_that_goes_away_is_no_reason_to_complain() -> None:
     assert process.stderr.read() == ""
     assert process.wait(30) == main.PIPE_CLOSED
     process.stderr.close()
+
+
+def test_the_manifests_in_the_docs_are_manifests() -> None:
+    from modelyard.wire.manifests import parse_manifest
+
+    (block,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert [it.subject for it in parse_manifest(block)] == ["model/iris", "server/local"]

@@ -86,6 +86,7 @@ class GatewayCalls:
         """Send a V2 request as it is, or just its list of inputs, and get the V2 answer as JSON."""
         import orjson
 
+        from modelyard.client import answers
         from modelyard.wire.oip import rest
 
         message = {"inputs": body} if isinstance(body, list) else body
@@ -93,14 +94,12 @@ class GatewayCalls:
         request = rest.decode_request(content)
         sent = {MODEL_HEADER: check_name(name), **_lower(headers or {})}
         if protocol == "grpc":
-            call_sent = tuple(sent.items())
-            answer, received = await self._infer_grpc(_for_model(request, name), call_sent)
-            body_out = orjson.loads(rest.encode_response(answer, _for_model(request, name, binary=False)).content)
-            return JsonAnswer(body_out, sent, received, f"POST {_INFER}", "grpc-status: 0 OK")
+            answer, received = await self._infer_grpc(replace(request, model=name), tuple(sent.items()))
+            return JsonAnswer(answers.in_json(answer), sent, received, f"POST {_INFER}", "grpc-status: 0 OK")
         path = f"/v2/models/{name}/infer"
         response = await self._post(path, content, {**sent, "content-type": "application/json"}, name)
         return JsonAnswer(
-            body=orjson.loads(response.content),
+            body=answers.json_of(response.content, response.headers),
             sent=dict(response.request.headers),
             received=dict(response.headers),
             request_line=f"POST {path} HTTP/1.1",
@@ -136,8 +135,8 @@ class GatewayCalls:
     async def _infer(
         self, request: "InferRequest", protocol: Protocol, headers: Mapping[str, str]
     ) -> "tuple[InferResponse, Mapping[str, str]]":
+        from modelyard.client import answers
         from modelyard.wire.oip import rest
-        from modelyard.wire.oip.headers import BINARY_HEADER_LENGTH
 
         sent = {MODEL_HEADER: request.model, **_lower(headers)}
         if protocol == "grpc":
@@ -147,8 +146,7 @@ class GatewayCalls:
         content = rest.encode_request(request).content
         path = f"/v2/models/{request.model}/infer"
         response = await self._post(path, content, {**sent, "content-type": "application/json"}, request.model)
-        length = response.headers.get(BINARY_HEADER_LENGTH)
-        return rest.decode_response(response.content, int(length) if length else None), dict(response.headers)
+        return answers.decode(response.content, response.headers), dict(response.headers)
 
     async def _infer_grpc(
         self, request: "InferRequest", metadata: tuple[tuple[str, str], ...]
@@ -209,7 +207,3 @@ class _Unreachable(Unavailable):
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {key.lower(): value for key, value in headers.items()}
-
-
-def _for_model(request: "InferRequest", name: str, *, binary: bool | None = None) -> "InferRequest":
-    return replace(request, model=name, binary=request.binary if binary is None else binary)

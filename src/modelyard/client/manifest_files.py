@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modelyard.domain.model import Model
 from modelyard.kit.errors import InvalidInput, NotFound
+from modelyard.wire.documents import MAX_CHARACTERS
 from modelyard.wire.manifests import Manifest, parse_manifests
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -29,7 +30,7 @@ def read_manifests(sources: Iterable[str]) -> tuple[Manifest, ...]:
 
 def _texts(source: str) -> Iterable[tuple[str, str, Path]]:
     if source == STANDARD_INPUT:
-        yield "standard input", sys.stdin.read(), Path.cwd()
+        yield "standard input", sys.stdin.read(MAX_CHARACTERS + 1), Path.cwd()
         return
     path = Path(source)
     if path.is_dir():
@@ -42,7 +43,8 @@ def _texts(source: str) -> Iterable[tuple[str, str, Path]]:
         raise NotFound(f"no such file or folder: {source}")
     for file in files:
         try:
-            yield str(file), file.read_text(encoding="utf-8-sig"), file.parent
+            with file.open(encoding="utf-8-sig") as stream:
+                yield str(file), stream.read(MAX_CHARACTERS + 1), file.parent  # one more: then it is refused
         except UnicodeDecodeError as error:
             raise InvalidInput(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from None
         except OSError as error:
