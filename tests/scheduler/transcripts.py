@@ -223,7 +223,9 @@ class Transcript:
                     out += [f"note     {it.subject}: {it.text}" for it in notes]
                 case messages.Send(replica, session, operation):
                     scaled = " (autoscaled)" if operation.autoscaling else ""
-                    out.append(f"send     {replica} {session}: {operation.kind.name} {operation.model_version.id}{scaled}")
+                    out.append(
+                        f"send     {replica} {session}: {operation.kind.name} {operation.model_version.id}{scaled}"
+                    )
                 case messages.CloseSession(replica, session, reason):
                     out.append(f"close    {replica} {session}: {reason}")
                 case messages.PublishRoutes(sequence, routes, endpoints):

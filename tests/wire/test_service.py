@@ -21,7 +21,7 @@ class Server:
         self.error: Exception = errors.Refused("no")
         self.cancelled = asyncio.Event()
 
-    async def LoadModel(self, request: pb.LoadModelRequest, _context: Any) -> pb.LoadModelResponse:
+    async def LoadModel(self, _request: pb.LoadModelRequest, _context: Any) -> pb.LoadModelResponse:
         raise self.error
 
     async def SchedulerStatus(self, request: pb.SchedulerStatusRequest, _context: Any) -> pb.SchedulerStatusResponse:
@@ -84,11 +84,10 @@ async def test_an_error_is_the_same_on_the_other_side(parts: Parts, kind: type[e
 async def test_an_error_in_the_middle_of_a_stream_comes_after_what_was_sent(parts: Parts) -> None:
     here, _, channel = parts
     here.error = errors.NotFound("no model is named 'x'")
-    got = []
+    call = service.Stub(channel, service.SCHEDULER).ModelStatus(pb.ModelStatusRequest(allVersions=True))
+    assert [(await call.read()).modelName for _ in range(2)] == ["iris", "wine"]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async for it in service.Stub(channel, service.SCHEDULER).ModelStatus(pb.ModelStatusRequest(allVersions=True)):
-            got.append(it.modelName)
-    assert got == ["iris", "wine"]
+        await call.read()
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
