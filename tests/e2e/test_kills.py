@@ -145,6 +145,26 @@ def test_a_killed_supervisor_leaves_the_parts_serving_and_the_next_one_adopts_th
         assert_nothing_left(yard, last)
 
 
+def test_what_died_while_no_supervisor_was_there_is_started_by_the_next_on_its_ports(tmp_path: Path) -> None:
+    with running(tmp_path, "--replicas", "2") as yard, yard.client() as client:
+        load_iris(client, "both", replicas=2)
+        before = yard.system()
+        before.process.signal(signal.SIGKILL)
+        until(lambda: not before.process.is_alive(), "up is gone")
+        dead = [yard.kill(name) for name in ("runtime-local-1", "scheduler")]
+        until(lambda: not any(part.process.is_alive() for part in dead), "they are gone")
+        yard.up()
+        yard.until_whole(client)
+        client.wait("both", timeout_seconds=60)
+        assert_answers(client, "both")
+        after = {part.name: part for part in yard.system().parts}
+        assert {name: dict(part.ports) for name, part in after.items()} == {
+            part.name: dict(part.ports) for part in before.parts
+        }
+        changed = {part.name for part in before.parts if after[part.name].pid != part.pid}
+        assert changed == {"runtime-local-1", "scheduler"}
+
+
 def test_down_ends_what_a_killed_supervisor_left(tmp_path: Path) -> None:
     with running(tmp_path, "--replicas", "1") as yard:
         before = yard.system()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -74,6 +75,25 @@ async def test_a_part_that_is_never_ready_runs_out_of_time(supervisor: Superviso
     part = supervisor.start(python(SLEEPS, ready_file=Path("/nowhere")))
     with pytest.raises(Unavailable, match=r"part is not ready after 0 s"):
         await part.wait_ready(0.2)
+
+
+async def test_a_part_that_keeps_dying_is_started_less_and_less_often(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture
+) -> None:
+    part = supervisor.start(python("raise SystemExit(1)", ready_file=Path("/nowhere")))
+    await until(lambda: part.restarts >= 4)
+    waits = [float(it) for it in re.findall(r"starting it again in ([0-9.]+) s", caplog.text)]
+    assert waits[2] > 2 * waits[0]
+
+
+async def test_a_part_that_was_well_for_a_while_starts_again_at_once(
+    supervisor: Supervisor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelyard.run.supervisor.STABLE_SECONDS", 0.0)
+    part = supervisor.start(python("raise SystemExit(1)", ready_file=Path("/nowhere")))
+    await until(lambda: part.restarts >= 4)
+    waits = [float(it) for it in re.findall(r"starting it again in ([0-9.]+) s", caplog.text)]
+    assert set(waits) <= {0.1, 0.2}
 
 
 async def test_ending_a_part_leaves_no_process(supervisor: Supervisor) -> None:
