@@ -14,6 +14,7 @@ from modelyard.domain.server import ReplicaConfig
 from modelyard.scheduler import messages
 from modelyard.scheduler.machine import Scheduler
 from modelyard.scheduler.settings import Settings
+from modelyard.simulation.digest import digest
 from modelyard.simulation.disk import Disk
 from modelyard.simulation.events import Line, Timeline
 from modelyard.simulation.proxies import Driver, Gateway
@@ -45,6 +46,7 @@ class Cluster:
         self.in_doubt: dict[str, list[Model | None]] = {}  # asked for, and never answered: it may be so or not
         self.answers: dict[int, messages.Answer] = {}
         self.unloaded: list[tuple[ReplicaId, VersionId]] = []  # since the invariants last looked
+        self.on_stale: Callable[[object, object], None] = lambda _before, _after: None
         self.on_step: Callable[[list[messages.Effect]], None] = lambda _: None
         self._tickets: dict[int, tuple[str, Model | None]] = {}
         self._life = 0
@@ -194,8 +196,14 @@ class Cluster:
         life = self._life
 
         def arrive() -> None:
-            if self._life == life:
-                self.hear(messages.ModelReported(id, event, f"{replica.id} said {event.kind.name} {event.version}"))
+            if self._life != life or self.scheduler is None:
+                return
+            known = self.scheduler.state.replica(replica.id)
+            stale = known is None or known.session != id
+            before = digest(self.scheduler.state)
+            self.hear(messages.ModelReported(id, event, f"{replica.id} said {event.kind.name} {event.version}"))
+            if stale:
+                self.on_stale(before, digest(self.scheduler.state))
 
         session.up.send(arrive, survives_cut=late)
 

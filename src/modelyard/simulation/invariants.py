@@ -24,7 +24,9 @@ class Watcher:
         self._specs: dict[VersionId, Model] = {}
         self._highest: dict[str, int] = {}
         self._assigned: set[tuple[VersionId, ReplicaId]] = set()
+        self._served: dict[str, set[str]] = {gateway.id: set() for gateway in cluster.gateways}
         cluster.on_step = self.after_turn
+        cluster.on_stale = self.after_stale_message
 
     def after_turn(self, effects: list[messages.Effect]) -> None:
         """After each turn of the scheduler."""
@@ -36,13 +38,14 @@ class Watcher:
         self._bytes_add_up(state, self._newly_assigned(state, effects))
         self._routes_name_what_is_loaded(state)
         self._versions_only_rise(state)
-        self._after_step()
+        self.after_step()
+
+    # S8
+    def after_stale_message(self, before: object, after: object) -> None:
+        _check(before == after, "S8", f"a message of a superseded session changed {before} to {after}")
 
     def after_step(self) -> None:
         """After anything that happened anywhere."""
-        self._after_step()
-
-    def _after_step(self) -> None:
         self._agents_keep_within_memory()
         self._unloads_follow_the_routes()
         if self._calm:
@@ -112,7 +115,14 @@ class Watcher:
 
     # S3 and S5, on the data plane itself
     def _routes_lead_to_loaded_models(self) -> None:
+        state = self._cluster.scheduler.state if self._cluster.scheduler else State()
         for gateway in self._cluster.gateways:
+            served = self._served[gateway.id]
+            served |= gateway.routes.keys()
+            for model in sorted(served - gateway.routes.keys()):
+                record = state.models.get(model)
+                _check(record is None or record.deleting, "S5", f"{gateway.id} lost its route to {model}")
+                served.discard(model)
             for model, route in gateway.routes.items():
                 for id in route.replicas:
                     held = route.version in self._cluster.replicas[id].held

@@ -46,7 +46,7 @@ class Workload:
 
     def act(self) -> None:
         """One thing happens."""
-        users: list[Callable[[], None]] = [self._apply] * 6 + [self._delete] * 3
+        users: list[Callable[[], None]] = [self._apply] * 6 + [self._delete] * 3 + [self._drain]
         world: list[Callable[[], None]] = [
             self._lose_session,
             self._kill_agent,
@@ -96,6 +96,14 @@ class Workload:
         name = self._chance.choice(NAMES)
         self._cluster.log(f"delete {name}")
         self._hear(messages.ModelDeleted(name, self._cluster.ticket(name, None), f"delete {name}"))
+
+    def _drain(self) -> None:
+        """A replica is drained, and comes back later with a new session."""
+        id = self._replica()
+        self._cluster.log(f"drain {id}")
+        deadline = self._cluster.timeline.now + 20.0
+        self._hear(messages.DrainAsked(id, deadline, self._cluster.ticket(), f"drain {id}"))
+        self._cluster.timeline.after(self._chance.choice((5.0, 25.0)), lambda: self._cluster.cut_sessions_of(id))
 
     def _hear(self, event: messages.Event) -> None:
         """Sometimes the scheduler dies while it acts on it."""
