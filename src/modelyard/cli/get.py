@@ -80,6 +80,9 @@ def get(
         single = name is not None and chosen is not _KINDS["replicas"]
         table.dump(shaped[0] if single else shaped, as_yaml=output is options.Format.YAML)
         return
+    if not found:
+        table.note(f"there are no {kind if kind.endswith('s') else kind + 's'}")
+        return
     wide = output is options.Format.WIDE
     now = clock.now()
     body = [chosen.row(it, now, wide=wide) for it in found]

@@ -36,7 +36,8 @@ def model(it: ModelStatus, now: float, *, wide: bool = False) -> tuple[str, ...]
 def server(it: ServerStatus, now: float, *, wide: bool = False) -> tuple[str, ...]:
     _ = now  # the same form as the others
     connected = sum(replica.state is ReplicaState.CONNECTED for replica in it.replicas)
-    expected = it.notice.expected_replicas if it.notice else len(it.replicas)
+    wished = it.manifest.replicas.wanted if it.manifest else len(it.replicas)
+    expected = it.notice.expected_replicas if it.notice else wished
     row = (
         it.name,
         f"{connected}/{expected}",
