@@ -24,5 +24,5 @@ def check(state: State) -> None:
                 routed = state.assignment(record.route.version, id)
                 assert routed is not None
                 assert routed.phase is Phase.LOADED, f"{record.name} is routed to {id}, where it is {routed.phase}"
-    assert state.unplaced <= state.models.keys()
+    assert state.unplaced.keys() <= state.models.keys()
     assert not any(state.models[name].deleting for name in state.unplaced)
