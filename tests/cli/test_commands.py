@@ -165,6 +165,23 @@ def test_describe_tells_versions_states_and_events_in_order(shared_yard: Yard) -
     shared_yard.do("unload", "told")
 
 
+def test_a_watch_of_one_model_says_when_it_is_gone(shared_yard: Yard) -> None:
+    load(shared_yard, "passing")
+    watch = subprocess.Popen(
+        [MODELYARD, "get", "models", "passing", "-w", "--state-dir", shared_yard.state_dir],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watch.stdout is not None
+        assert [watch.stdout.readline().split()[0] for _ in range(2)] == ["NAME", "passing"]
+        shared_yard.do("unload", "passing")
+        assert any(line == "passing  gone\n" for line in watch.stdout)
+    finally:
+        watch.kill()
+        watch.communicate()
+
+
 def test_a_watch_shows_changes_until_ctrl_c_and_ends_quietly(shared_yard: Yard) -> None:
     watch = subprocess.Popen(
         [MODELYARD, "get", "models", "--watch", "--state-dir", shared_yard.state_dir],

@@ -95,6 +95,7 @@ def test_what_cannot_be_right_is_refused_before_anything_is_sent() -> None:
             lambda: client.apply(),
             lambda: client.apply(text="kind: Modle"),
             lambda: client.infer("m", {"X": np.array([1j])}),
+            lambda: client.infer("m", {"X": np.array([np.inf])}),
             lambda: client.infer_json("m", {"inputs": 3}),
         ):
             with pytest.raises(InvalidInput):

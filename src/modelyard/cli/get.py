@@ -7,7 +7,7 @@ import typer
 
 from modelyard.cli import options, rows, shapes, table
 from modelyard.kit import clock
-from modelyard.kit.errors import InvalidInput
+from modelyard.kit.errors import InvalidInput, NotFound, TimedOut, Unavailable
 from modelyard.wire.manifest_problems import did_you_mean
 
 if TYPE_CHECKING:
@@ -98,10 +98,11 @@ async def _watch(client: "AsyncClient", kind: _Kind, name: str | None, output: o
     header = kind.wide_header if wide else kind.header
     shown: dict[str, tuple[str, ...]] = {}
     widths = [len(it) + 4 for it in header]
+    found = await kind.fetch(client, name)
     typer.echo(_aligned(header, widths))
     while True:
         now = clock.now()
-        present = {row[0]: row for it in await kind.fetch(client, name) for row in [kind.row(it, now, wide=wide)]}
+        present = {row[0]: row for it in found for row in [kind.row(it, now, wide=wide)]}
         for key, row in present.items():
             if shown.get(key) != rows.without_age(row, header):
                 shown[key] = rows.without_age(row, header)
@@ -109,6 +110,24 @@ async def _watch(client: "AsyncClient", kind: _Kind, name: str | None, output: o
         for key in [it for it in shown if it not in present]:
             del shown[key]
             typer.echo(f"{key}  gone")
+        await asyncio.sleep(WATCH_SECONDS)
+        found = await _again(client, kind, name)
+
+
+async def _again(client: "AsyncClient", kind: _Kind, name: str | None) -> Sequence[Any]:
+    """What there is now, however long the scheduler is away; what was deleted is nothing."""
+    import asyncio
+
+    warned = False
+    while True:
+        try:
+            return await kind.fetch(client, name)
+        except NotFound:
+            return []
+        except (Unavailable, TimedOut) as error:
+            if not warned:
+                table.warn(f"{error}; trying again until it answers")
+                warned = True
         await asyncio.sleep(WATCH_SECONDS)
 
 

@@ -1,5 +1,6 @@
 """Arrays to tensors: numpy types to V2 datatypes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,13 @@ def tensor_of(name: str, values: ArrayLike) -> Tensor:
         known = ", ".join(sorted(str(it) for it in DATATYPES))
         raise InvalidInput(f"input {name!r} has the type {array.dtype}, which V2 does not know; there are {known}")
     return Tensor(name, datatype, array)
+
+
+def check_for_json(tensors: Iterable[Tensor]) -> None:
+    """Infinity would be written as null, and read as NaN. Raises `InvalidInput`."""
+    for it in tensors:
+        if it.data.dtype.kind == "f" and np.isinf(it.data).any():
+            raise InvalidInput(f"input {it.name!r} holds infinity, which JSON cannot carry: use protocol='grpc'")
 
 
 def _bytes(name: str, array: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":

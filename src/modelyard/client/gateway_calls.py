@@ -136,6 +136,7 @@ class GatewayCalls:
         self, request: "InferRequest", protocol: Protocol, headers: Mapping[str, str]
     ) -> "tuple[InferResponse, Mapping[str, str]]":
         from modelyard.client import answers
+        from modelyard.client.arrays import check_for_json
         from modelyard.wire.oip import rest
 
         sent = {MODEL_HEADER: request.model, **_lower(headers)}
@@ -143,6 +144,7 @@ class GatewayCalls:
             return await self._infer_grpc(request, tuple(sent.items()))
         if protocol != "rest":
             raise InvalidInput(f"there is no protocol {protocol!r}: rest or grpc")
+        check_for_json(request.inputs)
         content = rest.encode_request(request).content
         path = f"/v2/models/{request.model}/infer"
         response = await self._post(path, content, {**sent, "content-type": "application/json"}, request.model)
