@@ -135,7 +135,7 @@ def test_lists_are_tables_json_and_yaml(shared_yard: Yard) -> None:
     one = json.loads(shared_yard.do("get", "model", "listed", "-o", "json"))
     (version,) = one["versions"]
     assert (one["name"], one["state"], version["memoryBytes"]) == ("listed", "Available", 2**20)
-    assert [it["replica"] for it in version["on"]] == ["local/0", "local/1"]
+    assert [it["replica"] for it in version["placedOn"]] == ["local/0", "local/1"]
     everything = yaml.safe_load(shared_yard.do("get", "models", "-o", "yaml"))
     assert one in everything
     (server,) = json.loads(shared_yard.do("get", "servers", "-o", "json"))

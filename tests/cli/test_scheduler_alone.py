@@ -12,38 +12,49 @@ from typer.testing import CliRunner
 
 from modelyard import Client, ModelyardError
 from modelyard.cli import main
-from tests.e2e.yard import EXAMPLES, free_port_base, until
+from tests.e2e.yard import EXAMPLES, MODELYARD, free_port_base, until
 
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module")
-def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    base = free_port_base() + 10
-    api = f"127.0.0.1:{base + 4}"
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "modelyard.run.scheduler"),
-            *("--state-dir", tmp_path_factory.mktemp("scheduler")),
-            *("--api", api, "--agents", f"127.0.0.1:{base + 5}", "--xds", f"127.0.0.1:{base + 2}"),
-        ],
-        stderr=subprocess.DEVNULL,
-    )
+class Scheduler:
+    """A scheduler process that can be ended and started again in its place."""
 
-    def answers() -> bool:
-        assert process.poll() is None
+    def __init__(self, state_dir: Path, base: int) -> None:
+        self.api = f"127.0.0.1:{base + 4}"
+        self._command = [
+            *(sys.executable, "-m", "modelyard.run.scheduler", "--state-dir", str(state_dir), "--api", self.api),
+            *("--agents", f"127.0.0.1:{base + 5}", "--xds", f"127.0.0.1:{base + 2}"),
+        ]
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
+        until(self._answers, "the scheduler answers")
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None
         try:
-            with Client(api) as client:
+            with Client(self.api) as client:
                 return bool(client.status().version)
         except ModelyardError:
             return False
 
-    try:
-        until(answers, "the scheduler answers")
-        yield api
-    finally:
-        process.terminate()
-        process.wait(30)
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduler]:
+    it = Scheduler(tmp_path_factory.mktemp("scheduler"), free_port_base() + 10)
+    yield it
+    it.kill()
+
+
+@pytest.fixture
+def scheduler(running: Scheduler) -> str:
+    return running.api
 
 
 def run(scheduler: str, *arguments: str) -> Any:
@@ -84,3 +95,24 @@ def test_inference_needs_a_gateway_of_the_same_system(scheduler: str) -> None:
     )
     assert done.exit_code == 2
     assert "give --gateway HOST:PORT or set MODELYARD_GATEWAY" in done.stderr
+
+
+def test_a_watch_outlasts_a_restart_of_the_scheduler(running: Scheduler) -> None:
+    watch = subprocess.Popen(
+        [MODELYARD, "get", "models", "-w", "--scheduler", running.api],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        assert watch.stdout.readline().startswith("NAME")
+        running.kill()
+        assert "cannot reach the scheduler" in watch.stderr.readline()
+        running.start()
+        run(running.api, "load", "after", "/m")
+        assert watch.stdout.readline().split()[:3] == ["after", "1", "ScheduleFailed"]
+    finally:
+        watch.kill()
+        watch.communicate()

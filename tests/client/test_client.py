@@ -4,6 +4,8 @@ import asyncio
 import gc
 import inspect
 import re
+import signal
+import socket
 import threading
 import time
 import typing
@@ -70,6 +72,26 @@ def test_a_client_leaves_no_thread_behind() -> None:
     assert client_threads() == []
     with pytest.raises(Refused, match="this client is closed"):
         client.models()
+
+
+def test_ctrl_c_ends_a_call_at_once() -> None:
+    main_thread = threading.main_thread().ident
+    assert main_thread is not None
+    with socket.create_server(("127.0.0.1", 0)) as silent, Client(f"127.0.0.1:{silent.getsockname()[1]}") as client:
+
+        def interrupt() -> None:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)  # the call is on its way
+                signal.pthread_kill(main_thread, signal.SIGINT)
+                connection.recv(1 << 20)
+
+        interrupter = threading.Thread(target=interrupt)
+        interrupter.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.models()
+        client.close()
+        interrupter.join()
 
 
 def test_a_client_that_is_forgotten_ends_its_thread() -> None:

@@ -55,7 +55,7 @@ def version(it: VersionStatus) -> dict[str, Any]:
         requirements=sorted(spec.requirements),
         memoryBytes=spec.memory_bytes,
         pinnedServer=spec.server,
-        on=[
+        placedOn=[
             _known(
                 replica=str(load.replica),
                 state=load.state.value,
