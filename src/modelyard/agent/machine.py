@@ -45,6 +45,8 @@ from modelyard.domain.server import ReplicaConfig
 MOST_LOST_LOADS = 3
 # An unload is tried again once.
 MOST_UNLOADS = 2
+# Nobody orders the unload of a stray again, so the agent itself does.
+STRAY_RETRY_SECONDS = 30.0
 
 
 class IllegalEvent(Exception):
@@ -182,6 +184,10 @@ class Agent:
                 self._answer(version, ModelEventKind.LOADED)
             elif entry.phase is Phase.LOADED and not held:
                 self._move(entry, Phase.WAITING, ServerReady)
+        for entry in self.entries.values():
+            if entry.phase is Phase.STUCK and entry.stray and self._now - entry.changed_at >= STRAY_RETRY_SECONDS:
+                entry.attempts = 0
+                self._move(entry, Phase.LEAVING, ServerReady)
         for name in sorted(event.models):
             held_version = VersionId.parse(name)
             if held_version is not None and held_version not in self.entries:

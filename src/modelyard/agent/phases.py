@@ -89,6 +89,7 @@ TRANSITIONS: Mapping[tuple[Place, type], frozenset[Place]] = {
     (Phase.STUCK, UnloadOrdered): frozenset({Phase.LEAVING}),
     (Phase.STUCK, SessionOpened): frozenset({Phase.LEAVING}),
     (Phase.STUCK, ServerDown): frozenset({Phase.LEAVING}),
+    (Phase.STUCK, ServerReady): frozenset({Phase.LEAVING}),  # a stray: nobody else would ask again
 }
 
 # Memory is spoken for.

@@ -192,7 +192,6 @@ class Cluster:
         session = self.sessions.get((replica.id, id))
         if session is None:
             return
-        late = self.timeline.chance.random() < 0.3
         life = self._life
 
         def arrive() -> None:
@@ -205,7 +204,9 @@ class Cluster:
             if stale:
                 self.on_stale(before, digest(self.scheduler.state))
 
-        session.up.send(arrive, survives_cut=late)
+        session.up.send(arrive)
+        # What the network held back when the connection broke comes later, when nobody expects it.
+        self.timeline.soon(lambda: arrive() if session.up.cut else None, 6.0)
 
     def _cut(self, session: Session) -> None:
         """The stream ends: each side learns of it in its own time."""

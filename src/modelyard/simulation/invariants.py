@@ -24,6 +24,7 @@ class Watcher:
         self._specs: dict[VersionId, Model] = {}
         self._highest: dict[str, int] = {}
         self._assigned: set[tuple[VersionId, ReplicaId]] = set()
+        self._deleted: set[str] = set()  # since it was last routed
         self._served: dict[str, set[str]] = {gateway.id: set() for gateway in cluster.gateways}
         cluster.on_step = self.after_turn
         cluster.on_stale = self.after_stale_message
@@ -38,6 +39,11 @@ class Watcher:
         self._bytes_add_up(state, self._newly_assigned(state, effects))
         self._routes_name_what_is_loaded(state)
         self._versions_only_rise(state)
+        for record in state.models.values():
+            if record.deleting:
+                self._deleted.add(record.name)
+            elif record.route is not None and record.live_sequence >= record.route_sequence:
+                self._deleted.discard(record.name)
         self.after_step()
 
     # S8
@@ -118,10 +124,10 @@ class Watcher:
         state = self._cluster.scheduler.state if self._cluster.scheduler else State()
         for gateway in self._cluster.gateways:
             served = self._served[gateway.id]
-            served |= gateway.routes.keys()
+            served.update(gateway.routes)
             for model in sorted(served - gateway.routes.keys()):
-                record = state.models.get(model)
-                _check(record is None or record.deleting, "S5", f"{gateway.id} lost its route to {model}")
+                forgiven = model in self._deleted or model not in state.models
+                _check(forgiven, "S5", f"{gateway.id} lost its route to {model}")
                 served.discard(model)
             for model, route in gateway.routes.items():
                 for id in route.replicas:

@@ -54,7 +54,8 @@ class Replica:
         self.agent = Agent(self.id, self.config)
         self._hear(agent_messages.Restored(tuple(self.disk.values())))
         self._watch_server()
-        self.open_session()
+        life = self._life
+        self._timeline.after(0.02, lambda: self.open_session() if self._life == life else None)
 
     def kill_agent(self) -> None:
         """`kill -9`: the server goes on with what it holds, and finishes what it was asked."""
@@ -112,7 +113,7 @@ class Replica:
                 self._hear(agent_messages.ServerReady(models, self._timeline.now))
             self._timeline.after(0.5, look)
 
-        look()
+        self._timeline.after(0.01, look)
 
     # -- effects
 
