@@ -22,6 +22,8 @@ from modelyard.scheduler.messages import (
 from modelyard.scheduler.state import Gate, Link, ModelRecord, Phase, Server, State, Version
 from modelyard.scheduler.turn import Turn
 
+MOST_REPLICAS = 10_000  # of one server: each that is expected is listed
+
 
 def model_problem(model: Model) -> str | None:
     """Why this model can never be served; None where it may."""
@@ -59,6 +61,23 @@ def apply_model(state: State, event: ModelApplied, turn: Turn) -> None:
     turn.touch(model.name)
 
 
+def foreseen(state: State, model: Model) -> tuple[ApplyOutcome, int]:
+    """What applying the model would come to, and the number of its version then."""
+    record = state.models.get(model.name)
+    if record is None:
+        return ApplyOutcome.CREATED, state.tombstones.get(model.name, 0) + 1
+    if record.deleting:
+        return ApplyOutcome.CREATED, record.latest + 1
+    if record.wanted.model.spec != model.spec:
+        return ApplyOutcome.NEW_VERSION, record.latest + 1
+    changed = _counts_changed(record.wanted, model)
+    return ApplyOutcome.RESCHEDULED if changed else ApplyOutcome.UNCHANGED, record.latest
+
+
+def _counts_changed(version: Version, model: Model) -> bool:
+    return version.model.replicas != model.replicas or version.model.carried != model.carried
+
+
 def _add_version(record: ModelRecord, model: Model, turn: Turn) -> None:
     record.latest += 1
     version = record.versions[record.latest] = Version(model, record.latest, state_since=turn.now)
@@ -73,7 +92,7 @@ def _update_version(state: State, version: Version, model: Model, turn: Turn) ->
     """The same spec again: other counts are re-scheduled, and what had failed is tried again."""
     for failed in version.in_phase(Phase.FAILED):
         state.unassign(failed)
-    counts_changed = version.model.replicas != model.replicas or version.model.carried != model.carried
+    counts_changed = _counts_changed(version, model)
     if version.model != model:
         version.model = model
         turn.writes.append(PutVersion(version.model_version(), version.took_over))
@@ -100,9 +119,9 @@ def delete_model(state: State, event: ModelDeleted, turn: Turn) -> None:
 
 def notice_servers(state: State, event: ServersNoticed, turn: Turn) -> None:
     for notice in event.notices:
-        problem = name_problem(notice.name)
+        problem = _notice_problem(notice)
         if problem:
-            turn.reply(event.ticket, InvalidInput(f"server name: {problem}"))
+            turn.reply(event.ticket, InvalidInput(problem))
             return
     for notice in event.notices:
         server = state.servers.setdefault(notice.name, Server(notice.name))
@@ -111,6 +130,15 @@ def notice_servers(state: State, event: ServersNoticed, turn: Turn) -> None:
     if event.first_sync and state.gate is not None:
         _await_more(state, state.gate, event.notices)
     turn.reply(event.ticket, Done())
+
+
+def _notice_problem(notice: ServerNotice) -> str | None:
+    problem = name_problem(notice.name)
+    if problem:
+        return f"server name: {problem}"
+    if notice.expected_replicas > MOST_REPLICAS:
+        return f"server {notice.name}: {notice.expected_replicas} expected replicas are more than {MOST_REPLICAS}"
+    return None
 
 
 def _notice(state: State, server: Server, notice: ServerNotice, turn: Turn) -> None:

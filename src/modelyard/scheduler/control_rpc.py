@@ -7,7 +7,7 @@ import grpc.aio
 
 from modelyard.domain.status import ApplyOutcome, SystemStatus
 from modelyard.kit.errors import InvalidInput, NotFound
-from modelyard.scheduler.applying import model_problem
+from modelyard.scheduler.applying import foreseen, model_problem
 from modelyard.scheduler.core import Core
 from modelyard.scheduler.explain import explain, would_place
 from modelyard.scheduler.messages import (
@@ -43,14 +43,10 @@ class ControlService:
             problem = model_problem(model)
             if problem:
                 raise InvalidInput(problem)
-            explanation = would_place(self._state, model)
-            return control.encode_applied_model(self._outcome(model.name), 0, explanation)
+            return control.encode_applied_model(*foreseen(self._state, model), would_place(self._state, model))
         answer = await self._core.ask(lambda ticket: ModelApplied(model, ticket, f"apply model {model.name}"))
         assert isinstance(answer, ModelAnswer)
         return control.encode_applied_model(answer.outcome, answer.version, answer.explanation)
-
-    def _outcome(self, name: str) -> ApplyOutcome:
-        return ApplyOutcome.NEW_VERSION if name in self._state.models else ApplyOutcome.CREATED
 
     async def ExplainModel(
         self, request: control.ExplainModelRequest, _context: Context
@@ -90,7 +86,7 @@ class ControlService:
         return response
 
     async def ListEvents(self, request: control.ListEventsRequest, _context: Context) -> control.ListEventsResponse:
-        return statuses.encode_notes(self._core.journal.events(request.subject, request.limit))
+        return statuses.encode_notes(await self._core.events(request.subject, request.limit))
 
     async def GetSystem(self, _request: control.GetSystemRequest, _context: Context) -> control.GetSystemResponse:
         return statuses.encode_system(self._system())

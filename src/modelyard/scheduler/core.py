@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, assert_never
 
+from modelyard.domain.status import Note
 from modelyard.kit import clock
 from modelyard.kit.errors import ModelyardError
 from modelyard.scheduler import messages
@@ -84,6 +85,10 @@ class Core:
     async def on_disk(self, work: Callable[[Iterable[str]], None], what: Iterable[str]) -> None:
         """Something small to be written in the journal's own thread."""
         await asyncio.get_running_loop().run_in_executor(self._disk, work, what)
+
+    async def events(self, subject: str, limit: int) -> tuple[Note, ...]:
+        """The history, read in the journal's own thread: only what is committed, and without holding up the rest."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk, self.journal.events, subject, limit)
 
     async def run(self, *, rebuild: bool) -> None:
         """Until cancelled."""
