@@ -69,14 +69,16 @@ async def test_a_session_that_opens_another_stream_goes_on_with_that(rig: Rig) -
 
 async def test_the_same_on_one_connection_without_a_session_id(rig: Rig) -> None:
     """The reference's agents reconnect a stream on the channel that they have: the same peer address."""
-    async with grpc_server.channel(rig.agents_address) as channel:
-        async with agent(rig.agents_address, session=None, channel=channel, available=900) as first:
-            await until(lambda: connected(rig, first.replica), "never subscribed")
-            async with agent(rig.agents_address, session=None, channel=channel, available=900) as second:
-                await asyncio.wait_for(first.ended, PATIENCE)
-                await rig.load("iris", memoryBytes=100)
-                await second.is_told("LOAD iris_1")
-                await rig.available("iris")
+    async with (
+        grpc_server.channel(rig.agents_address) as channel,
+        agent(rig.agents_address, session=None, channel=channel, available=900) as first,
+    ):
+        await until(lambda: connected(rig, first.replica), "never subscribed")
+        async with agent(rig.agents_address, session=None, channel=channel, available=900) as second:
+            await asyncio.wait_for(first.ended, PATIENCE)
+            await rig.load("iris", memoryBytes=100)
+            await second.is_told("LOAD iris_1")
+            await rig.available("iris")
 
 
 async def test_a_peer_without_session_ids_works_and_accounts_for_itself(rig: Rig) -> None:
