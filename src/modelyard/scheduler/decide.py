@@ -11,7 +11,7 @@ from modelyard.domain.agent_protocol import Operation, OperationKind
 from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.status import Explanation
 from modelyard.scheduler import rollout
-from modelyard.scheduler.explain import explain
+from modelyard.scheduler.explain import explain_decision
 from modelyard.scheduler.messages import (
     DropAssignment,
     DropModel,
@@ -214,4 +214,6 @@ def answer_applied(state: State, turn: Turn) -> None:
             gone = Explanation(f"{name} was deleted right after", placed=False)
             turn.reply(ticket, ModelAnswer(outcome, state.tombstones[name], gone))
         else:
-            turn.reply(ticket, ModelAnswer(outcome, record.latest, explain(state, name)))
+            turn.reply(
+                ticket, ModelAnswer(outcome, record.latest, explain_decision(state, name, record.wanted.refusals))
+            )

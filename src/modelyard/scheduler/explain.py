@@ -1,5 +1,7 @@
 """Why a model is where it is, or nowhere; and where one that is not applied yet would go."""
 
+from collections.abc import Mapping
+
 from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId
 from modelyard.domain.status import Explanation, ReplicaModelState, Verdict
@@ -10,11 +12,16 @@ from modelyard.scheduler.status import replica_state
 
 
 def explain(state: State, name: str) -> Explanation:
-    """Of a model that is there."""
+    """Of a model that is there, as things stand now."""
+    record = state.models[name]
+    return explain_decision(state, name, place(demand_for(record.wanted, record), state.servers.values()).reasons)
+
+
+def explain_decision(state: State, name: str, refusals: Mapping[ReplicaId, str]) -> Explanation:
+    """With the reasons of a decision that was taken."""
     record = state.models[name]
     version = record.wanted
-    outcome = place(demand_for(version, record), state.servers.values())
-    reasons = dict(outcome.reasons)
+    reasons = dict(refusals)
     held: dict[ReplicaId, str] = {}
     for assignment in version.assignments.values():
         replica = state.replica(assignment.replica)

@@ -56,11 +56,11 @@ def capable(demand: Demand, _server: Server, replica: Replica) -> str | None:
 
 
 def proven(demand: Demand, _server: Server, replica: Replica) -> str | None:
-    return demand.failed.get(replica.id)
+    return demand.failed.get(replica.id) if demand.failed else None
 
 
 def settled(demand: Demand, _server: Server, replica: Replica) -> str | None:
-    return "still unloading this version" if replica.id in demand.going else None
+    return "still unloading this version" if demand.going and replica.id in demand.going else None
 
 
 def small_enough(demand: Demand, _server: Server, replica: Replica) -> str | None:
@@ -72,7 +72,7 @@ def small_enough(demand: Demand, _server: Server, replica: Replica) -> str | Non
 
 
 def roomy(demand: Demand, _server: Server, replica: Replica) -> str | None:
-    if replica.id in demand.held or demand.needed_bytes <= replica.free_bytes:
+    if demand.needed_bytes <= replica.free_bytes or replica.id in demand.held:
         return None
     short = f"needs {in_words(demand.needed_bytes)}, {in_words(max(0, replica.free_bytes))} free"
     version = demand.beside.get(replica.id)

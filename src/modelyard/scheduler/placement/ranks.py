@@ -11,6 +11,8 @@ Rank: TypeAlias = Callable[[Demand, Replica], int]
 
 def loaded_first(demand: Demand, replica: Replica) -> int:
     """What is loaded already costs nothing; what is being loaded comes next."""
+    if not demand.held:
+        return 2
     return 0 if replica.id in demand.loaded else 1 if replica.id in demand.held else 2
 
 
