@@ -142,6 +142,18 @@ def test_a_signal_while_starting_leaves_nothing(yard: Yard) -> None:
     assert_nothing_runs(yard)
 
 
+def test_a_supervisor_that_is_killed_while_starting_is_cleared_away(yard: Yard) -> None:
+    command = [str(MODELYARD), "up", "--detach", "--port-base", str(yard.port_base), "--state-dir", str(yard.state_dir)]
+    with subprocess.Popen(command, env=yard.environment, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: bool(yard.known_parts()), "it has begun its first part")
+        os.kill(yard.system().pid, signal.SIGKILL)
+        _, said = process.communicate()
+        assert process.returncode == 5
+    assert "`modelyard up` died while starting; its log" in said
+    assert "scheduler started" in said
+    assert_nothing_runs(yard)
+
+
 def test_a_detached_start_that_nobody_waits_for_undoes_itself(yard: Yard) -> None:
     command = [str(MODELYARD), "up", "--detach", "--port-base", str(yard.port_base), "--state-dir", str(yard.state_dir)]
     with subprocess.Popen(command, env=yard.environment) as process:

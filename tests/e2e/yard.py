@@ -71,6 +71,10 @@ class Yard:
         assert found is not None, "no system.json"
         return found
 
+    def known_parts(self) -> tuple[Part, ...]:
+        found = system.read(self.state_dir)
+        return found.parts if found else ()
+
     def part(self, name: str) -> Part:
         return next(part for part in self.system().parts if part.name == name)
 

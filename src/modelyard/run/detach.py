@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from modelyard.kit import errors
 from modelyard.kit.errors import ModelyardError, Unavailable
-from modelyard.run import lock, part_log, system
+from modelyard.run import down, lock, part_log, system
 from modelyard.run.options import UpOptions
 from modelyard.run.system import System
 from modelyard.run.up import already_running
@@ -55,6 +55,7 @@ def start(given: UpOptions) -> System:
             raise
     if not line:
         process.wait()
+        down.down(directory)  # the parts that it had begun
         raise Unavailable(f"`modelyard up` died while starting; its log {log} ends with:\n{part_log.tail(log)}")
     message = json.loads(line)
     if "error" in message:

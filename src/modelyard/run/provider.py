@@ -91,6 +91,8 @@ class ServerWatch:
                 await self._one_connection(connection)
             except (grpc.aio.AioRpcError, ModelyardError) as error:
                 log.debug("lost the scheduler: %s", error)
+            except Exception:  # replicas must not be left alone for one mistake
+                log.exception("following the scheduler's wishes failed; trying again")
             if connection.heard:
                 delays = backoff.delays(FIRST_DELAY_SECONDS, MOST_DELAY_SECONDS)
             await asyncio.sleep(next(delays))

@@ -96,7 +96,10 @@ async def _start_and_show(whole: WholeSystem, console: Console | None, on_ready:
     on_ready()
     if console is not None:
         heading = f"Modelyard {modelyard.__version__} · inference {whole.gateway} · Ctrl-C stops everything"
-        await LiveTable(console, scheduler=whole.scheduler, heading=heading).show()
+        try:
+            await LiveTable(console, scheduler=whole.scheduler, heading=heading).show()
+        except Exception:
+            log.exception("the table cannot be shown; everything goes on without it")
     await asyncio.Event().wait()
 
 
