@@ -2,15 +2,22 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Another Python, with the newest protobuf: what users may have beside us.
+OTHER_PYTHON ?= python3.13
+OTHER_VENV ?= .venv-protobuf7
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check lint format types layers proto proto-check bench clean
+.PHONY: demo test test-protobuf7 check lint format types layers proto proto-check bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+# The same tests without tritonclient, which needs protobuf 6.
+test-protobuf7: $(OTHER_VENV)/.installed
+	$(OTHER_VENV)/bin/python -m pytest -p no:cacheprovider
 
 check: lint types layers proto-check
 
@@ -38,10 +45,15 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m bench
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OTHER_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
+
+$(OTHER_VENV)/.installed: pyproject.toml
+	$(OTHER_PYTHON) -m venv $(OTHER_VENV)
+	$(OTHER_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[test]' 'protobuf>=7'
+	touch $@
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(PIP) install --quiet --editable .

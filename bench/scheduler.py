@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -79,12 +78,12 @@ async def _over_grpc() -> list[Row]:
         api, agent_port, xds = (_free_port() for _ in range(3))
         command = [sys.executable, "-m", "modelyard.run.scheduler", "--state-dir", folder, "--log-level", "error"]
         command += [f"--api=127.0.0.1:{api}", f"--agents=127.0.0.1:{agent_port}", f"--xds=127.0.0.1:{xds}"]
-        scheduler = subprocess.Popen(command)
+        scheduler = await asyncio.create_subprocess_exec(*command)
         try:
             return await _load_all(scheduler.pid, f"127.0.0.1:{api}", f"127.0.0.1:{agent_port}")
         finally:
             scheduler.terminate()
-            scheduler.wait()
+            await scheduler.wait()
 
 
 async def _load_all(pid: int, api: str, agent_address: str) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Servers in the contract's words: `ServerNotify` in, `ServerStatusResponse` out, and the rest of the scheduler's API."""
+"""Servers in the contract's words: `ServerNotify` in, `ServerStatusResponse` out; and what the control plane asks for."""
 
 from typing import TypeAlias
 
