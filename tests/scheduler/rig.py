@@ -51,20 +51,18 @@ class Rig:
     agents_address: str
 
     async def load(self, name: str, **spec: Any) -> None:
+        """Once there is an agent."""
+        await self.available_server()
         await self.api.LoadModel(load_request(name, **spec), timeout=PATIENCE)
 
-    async def available_server(self, name: str = "local") -> None:
-        """Wait until an agent of this server has subscribed."""
+    async def available_server(self, name: str = "local", replicas: int = 1) -> None:
+        """Wait until agents of this server have subscribed."""
 
-        def is_there() -> bool:
+        def are_there() -> bool:
             server = self.core.machine.state.servers.get(name)
-            return server is not None and bool(server.replicas)
+            return server is not None and len(server.replicas) >= replicas
 
-        await until(is_there, f"no agent of {name}")
-
-    async def load_when_possible(self, name: str, **spec: Any) -> None:
-        await self.available_server()
-        await self.load(name, **spec)
+        await until(are_there, f"no agents of {name}")
 
     async def status(self, name: str) -> pb.ModelStatusResponse:
         request = pb.ModelStatusRequest(model=pb.ModelReference(name=name))

@@ -54,6 +54,7 @@ async def test_an_identical_model_is_no_change_and_another_spec_a_new_version(ri
 
 async def test_other_counts_are_the_same_version(rig: Rig) -> None:
     async with agent(rig.agents_address, "local/0"), agent(rig.agents_address, "local/1"):
+        await rig.available_server(replicas=2)
         await rig.load("iris")
         await rig.available("iris")
         await rig.load("iris", replicas=2)
@@ -166,7 +167,7 @@ async def test_servers_are_told_with_their_memory_and_models(rig: Rig) -> None:
     await rig.api.ServerNotify(pb.ServerNotifyRequest(servers=[notice]))
     await until_read(stream, lambda it: it.expectedReplicas == 2 and it.availableReplicas == 0)
     async with agent(rig.agents_address, memory=1000):
-        await rig.load_when_possible("iris", memoryBytes=300)
+        await rig.load("iris", memoryBytes=300)
         await rig.available("iris")
         it = await until_read(stream, lambda it: it.numLoadedModelReplicas == 1)
         assert (it.serverName, it.expectedReplicas, it.availableReplicas) == ("local", 2, 1)
@@ -211,7 +212,7 @@ async def test_the_control_plane_is_asked_for_servers_first(rig: Rig) -> None:
 
 async def test_after_a_restart_the_rest_is_asked_for_when_agents_have_reported(tmp_path: Path) -> None:
     async with scheduler(tmp_path) as before, agent(before.agents_address):
-        await before.load_when_possible("iris")
+        await before.load("iris")
         await before.available("iris")
     async with scheduler(tmp_path) as rig:
         stream = rig.api.SubscribeControlPlane(pb.ControlPlaneSubscriptionRequest())
