@@ -320,6 +320,14 @@ def test_a_file_that_another_process_holds_is_refused_and_left_alone(locked: Pat
     assert not list(locked.parent.glob("*.corrupt-*"))
 
 
+def test_a_second_scheduler_on_the_same_journal_is_refused(path: Path) -> None:
+    first = Journal(path)
+    with pytest.raises(Refused, match="another scheduler is running on"):
+        Journal(path)
+    first.close()
+    Journal(path).close()
+
+
 def test_a_folder_in_its_place_is_refused(path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(Refused, match="cannot use the journal"):

@@ -174,6 +174,18 @@ async def test_a_busy_port_is_one_clear_line(tmp_path: Path, ports: list[int]) -
     assert "Traceback" not in said
 
 
+async def test_a_second_one_on_the_same_state_is_one_clear_line(tmp_path: Path, ports: list[int]) -> None:
+    with contextlib.ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        others = [it.getsockname()[1] for it in free]
+    async with running(tmp_path, ports):
+        code, said = await refused(arguments(tmp_path, others))
+    assert (code, said) == (
+        4,
+        f"another scheduler is running on {tmp_path / 'scheduler'}: stop it, or use another state directory\n",
+    )
+
+
 async def test_the_journal_of_a_newer_modelyard_is_one_clear_line(tmp_path: Path, ports: list[int]) -> None:
     journal = tmp_path / "scheduler" / "journal.db"
     journal.parent.mkdir()

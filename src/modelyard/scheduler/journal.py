@@ -4,13 +4,14 @@ One connection, used from one thread at a time. WAL with synchronous=FULL: a com
 A file that SQLite finds corrupt is set aside, never repaired in place and never deleted.
 """
 
+import fcntl
 import json
 import sqlite3
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import assert_never
+from typing import TextIO, assert_never
 
 from modelyard.domain.agent_protocol import ModelVersion
 from modelyard.domain.model import Replicas
@@ -44,6 +45,14 @@ class Journal:
     def __init__(self, path: Path, *, events_kept: int = 200) -> None:
         """Raises `Refused` where the file is of a newer Modelyard, or cannot be used at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(path)
+        try:
+            self._open(path, events_kept)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self, path: Path, events_kept: int) -> None:
         self.warnings: list[str] = []
         self.fresh = not path.exists() or path.stat().st_size == 0
         self.lost = False
@@ -67,6 +76,7 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+        self._lock.close()
 
     def read(self) -> Journaled:
         """Everything, as of the last commit."""
@@ -177,6 +187,19 @@ class Journal:
     def put_gateways(self, ids: Iterable[str]) -> None:
         with self._db:
             self._db.execute("REPLACE INTO meta VALUES ('gateways', ?)", (json.dumps(sorted(ids)),))
+
+
+def _locked(path: Path) -> TextIO:
+    """Two schedulers would each write what the other does not know. The lock ends with the process, however it ends."""
+    lock = path.with_name(f"{path.name}.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Refused(
+            f"another scheduler is running on {path.parent}: stop it, or use another state directory"
+        ) from error
+    return lock
 
 
 def _opened(path: Path) -> sqlite3.Connection:
