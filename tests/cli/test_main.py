@@ -61,7 +61,7 @@ def test_the_docs_tell_of_every_command_and_every_option(name: str) -> None:
 
 
 def test_the_docs_have_every_exit_code() -> None:
-    codes = {error.exit_code for error in (errors.ModelyardError, *errors.ModelyardError.__subclasses__())}
+    codes = {error.exit_code for error in (errors.ModelyardError, *errors.KINDS)}
     for code in sorted(codes | {0, main.INTERRUPTED, main.PIPE_CLOSED}):
         assert re.search(rf"^\| {code} \|", DOCS.read_text(), re.MULTILINE), code
         assert re.search(rf"^ +{code}  ", CliRunner().invoke(main.app, ["--help"]).output, re.MULTILINE), code
@@ -96,7 +96,7 @@ def test_the_version_is_printed() -> None:
     assert run("version").stdout == f"{__version__}\n"
 
 
-@pytest.mark.parametrize("error", errors.ModelyardError.__subclasses__())
+@pytest.mark.parametrize("error", errors.KINDS)
 def test_every_error_of_ours_is_one_line_with_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, error: type[errors.ModelyardError]
 ) -> None:

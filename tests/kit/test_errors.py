@@ -5,7 +5,7 @@ import pytest
 
 from modelyard.kit import errors
 
-KINDS = errors.ModelyardError.__subclasses__()
+KINDS = errors.KINDS
 
 
 def test_no_two_kinds_share_a_code() -> None:

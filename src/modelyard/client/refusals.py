@@ -13,7 +13,7 @@ _MOST_CHARACTERS = 500
 def from_http(status: int, body: bytes, model: str) -> errors.ModelyardError:
     """The error class by the status, the sentence from the V2 error body or the plain text."""
     said = _said(body)
-    kind = next((it for it in errors.ModelyardError.__subclasses__() if it.http_status == status), None)
+    kind = next((it for it in errors.KINDS if it.http_status == status), None)
     if kind is None:
         kind = errors.InvalidInput if status < 500 else errors.Unavailable if status in (502, 503) else None
     if kind is errors.NotFound and not said:

@@ -56,6 +56,10 @@ class NotSupported(ModelyardError):
     grpc_status = "UNIMPLEMENTED"
 
 
+# The kinds that users know, each with an exit code of its own.
+KINDS: tuple[type[ModelyardError], ...] = (InvalidInput, NotFound, Refused, Unavailable, TimedOut, NotSupported)
+
+
 def for_grpc_status(status: str) -> type[ModelyardError]:
     """The error class of a gRPC status name; ModelyardError itself where none fits."""
-    return next((e for e in ModelyardError.__subclasses__() if e.grpc_status == status), ModelyardError)
+    return next((e for e in KINDS if e.grpc_status == status), ModelyardError)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from modelyard.kit import errors
-from modelyard.kit.errors import ModelyardError, Unavailable
+from modelyard.kit.errors import KINDS, ModelyardError, Unavailable
 from modelyard.run import down, lock, part_log, system
 from modelyard.run.options import UpOptions
 from modelyard.run.system import System
@@ -83,4 +83,4 @@ def _command(given: UpOptions) -> Sequence[str]:
 
 
 def _error_class(name: str) -> type[ModelyardError]:
-    return next((it for it in ModelyardError.__subclasses__() if it.__name__ == name), ModelyardError)
+    return next((it for it in KINDS if it.__name__ == name), ModelyardError)

@@ -136,10 +136,12 @@ class World:
     def apply(self, changes: Changes) -> None:
         changed = self.snapshot.apply(changes)
         self.fleet.want(changes.routes, changes.version)
+        again = self.snapshot.reaching(self.fleet.pending() - changes.routes.keys(), changed.clusters)
+        self.fleet.want_again(again)
         for model in changes.routes:
             self.live.pop(model, None)
             self.refused.pop(model, None)
-        self._everybody(changes.routes, changed)
+        self._everybody(changes.routes.keys() | again, changed)
 
     def connect(self, envoy: ModelEnvoy) -> int:
         self.numbers += 1

@@ -158,3 +158,19 @@ def _changes(version: int, sets: dict[str, int | None], routes: dict[str, Route 
 
 TestGateways = Gateways.TestCase
 TestGateways.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+
+
+def test_a_route_is_not_live_while_a_gateway_that_has_it_lacks_where_it_leads_to_now() -> None:
+    world = World()
+    fast, slow = (ModelEnvoy(name, lambda _: 0) for name in ("fast", "slow"))
+    for envoy in (fast, slow):
+        world.connect(envoy)
+    world.settle()
+    world.apply(_changes(1, {"a:0": 1000}, {"iris": Route((Variant("a:0", "m_1"),))}))
+    fast_link = next(number for number, link in world.links.items() if link.envoy is fast)
+    while world.step(fast_link):
+        pass
+    assert world.live == {}
+    world.apply(_changes(2, {"a:0": 2000}, {}))
+    world.settle()  # the world looks at every gateway when a route is said to be live
+    assert world.live == {"iris": 1}

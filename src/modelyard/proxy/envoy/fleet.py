@@ -71,6 +71,12 @@ class Fleet:
             for member in self._members.values():
                 member.waits_for.add(model)
 
+    def want_again(self, routes: Iterable[str]) -> None:
+        """What these pending routes lead to changed: who has the route may not have that yet."""
+        for model in routes:
+            version, _ = self._pending[model]
+            self.want([model], version)
+
     def progress(self, stream: int, status: Callable[[str], Status]) -> Mapping[str, str]:
         """Ask how each route that this gateway owes stands; returns those it refuses, with the reason."""
         refused: dict[str, str] = {}

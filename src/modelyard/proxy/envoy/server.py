@@ -81,7 +81,9 @@ class EnvoyDriver:
         """Returns at once; what became of it is told later by `on_outcome`."""
         changed = self._snapshot.apply(changes)
         self._fleet.want(changes.routes, changes.version)
-        self._touched.update(changes.routes)
+        again = self._snapshot.reaching(self._fleet.pending() - changes.routes.keys(), changed.clusters)
+        self._fleet.want_again(again)
+        self._touched.update(changes.routes, again)
         if self._changed is None:
             self._changed = changed
             asyncio.get_running_loop().call_soon(self._flush)

@@ -4,6 +4,7 @@ Pure. Costs what the changes cost, not what there is: resources of unchanged nam
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelyard.proxy.desired import Changes, Route
@@ -32,6 +33,13 @@ class Snapshot:
         self._routes: dict[str, Route] = {}
         self._replica_sets: set[str] = set()
         self._uses: Counter[str] = Counter()
+
+    def reaching(self, models: Iterable[str], clusters: frozenset[str]) -> frozenset[str]:
+        """Those of the models whose route leads to one of the clusters."""
+        if not clusters:
+            return frozenset()
+        scopes = ((model, self.scopes.get(model)) for model in models)
+        return frozenset(model for model, scope in scopes if scope is not None and scope.clusters & clusters)
 
     def apply(self, changes: Changes) -> Changed:
         """Fold changes in. AssertionError, and nothing changed, where a route would name a set that is not there."""
