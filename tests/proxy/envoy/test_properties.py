@@ -167,10 +167,12 @@ def test_a_route_is_not_live_while_a_gateway_that_has_it_lacks_where_it_leads_to
         world.connect(envoy)
     world.settle()
     world.apply(_changes(1, {"a:0": 1000}, {"iris": Route((Variant("a:0", "m_1"),))}))
-    fast_link = next(number for number, link in world.links.items() if link.envoy is fast)
-    while world.step(fast_link):
+    number_of = {link.envoy.id: number for number, link in world.links.items()}
+    while world.step(number_of[fast.id]):
         pass
     assert world.live == {}
     world.apply(_changes(2, {"a:0": 2000}, {}))
-    world.settle()  # the world looks at every gateway when a route is said to be live
+    while world.step(number_of[slow.id]):  # the world looks at every gateway when a route is said to be live
+        pass
+    world.settle()
     assert world.live == {"iris": 1}
