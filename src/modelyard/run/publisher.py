@@ -1,6 +1,8 @@
 """Between the scheduler's decisions and the proxies: its routes become desired state, and their outcomes events."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import Sequence
 
 from modelyard.domain.status import GatewayStatus, RefusedResource
@@ -60,5 +62,6 @@ async def remember_gateways(driver: Driver, core: Core, journal: Journal) -> Non
         await asyncio.sleep(REMEMBER_SECONDS)
         ids = frozenset(it.id for it in driver.gateways())
         if ids != written and core.opened.is_set():
-            await core.on_disk(journal.put_gateways, ids)
-            written = ids
+            with contextlib.suppress(sqlite3.Error):  # a full disk: said by whoever has more to write, tried again
+                await core.on_disk(journal.put_gateways, ids)
+                written = ids

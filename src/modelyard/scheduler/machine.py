@@ -8,7 +8,7 @@ Sans-IO: no socket, clock, log or thread. Events come in batches: many facts, on
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from modelyard.scheduler import applying, drain, reporting
+from modelyard.scheduler import applying, connecting, drain, reporting
 from modelyard.scheduler.decide import answer_applied, decide
 from modelyard.scheduler.messages import (
     DrainAsked,
@@ -89,9 +89,9 @@ class Scheduler:
             case DrainAsked():
                 drain.ask(state, event, turn)
             case ReplicaSubscribed():
-                reporting.subscribe(state, event, turn)
+                connecting.subscribe(state, event, turn)
             case ReplicaLost():
-                reporting.lose(state, event, self.settings, turn)
+                connecting.lose(state, event, self.settings, turn)
             case ModelReported():
                 reporting.report(state, event, turn)
             case ModelsMeasured():
@@ -99,7 +99,7 @@ class Scheduler:
             case RoutesSettled():
                 _settle_routes(state, event, turn)
             case EndpointProbed():
-                reporting.probed(state, event, self.settings, turn)
+                connecting.probed(state, event, self.settings, turn)
             case _:
                 assert_never(event)
 

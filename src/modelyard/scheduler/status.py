@@ -6,12 +6,11 @@ from modelyard.scheduler.turn import Turn
 
 
 def is_available(record: ModelRecord, assignment: Assignment) -> bool:
-    """Loaded, and every proxy that counts routes to it."""
-    return (
-        assignment.phase is Phase.LOADED
-        and assignment.routed_at is not None
-        and record.live_sequence >= assignment.routed_at
-    )
+    """Loaded, and every proxy that counts routes to it; or on its way out, and some proxy routes to it still."""
+    if assignment.phase is Phase.LEAVING:
+        return record.live_sequence < assignment.left_at
+    routed_at = assignment.routed_at
+    return assignment.phase is Phase.LOADED and routed_at is not None and record.live_sequence >= routed_at
 
 
 def replica_state(record: ModelRecord, assignment: Assignment, replica: Replica) -> ReplicaModelState:

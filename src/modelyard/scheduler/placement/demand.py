@@ -24,6 +24,8 @@ class Demand:
     failed: Mapping[ReplicaId, str] = field(default_factory=dict)
     # Where its other versions are: said when there is no room beside them.
     beside: Mapping[ReplicaId, int] = field(default_factory=dict)
+    # Where requests go now, of those that hold it.
+    routed: frozenset[ReplicaId] = frozenset()
 
 
 def demand_for(version: Version, record: ModelRecord | None) -> Demand:
@@ -39,6 +41,7 @@ def demand_for(version: Version, record: ModelRecord | None) -> Demand:
         explainer=spec.explainer_type is not None,
         held=frozenset(a.replica for a in assignments if a.phase in HOLDING),
         loaded=frozenset(a.replica for a in assignments if a.phase is Phase.LOADED),
+        routed=frozenset(a.replica for a in assignments if a.routed_at is not None),
         going=frozenset(a.replica for a in assignments if a.phase in GOING and a.phase is not Phase.LEAVING),
         failed={a.replica: f"could not load it: {a.reason}" for a in assignments if a.phase is Phase.FAILED},
         beside={a.replica: a.version.version for a in record.assignments() if a.version != version.id}

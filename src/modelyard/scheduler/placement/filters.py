@@ -72,7 +72,7 @@ def small_enough(demand: Demand, _server: Server, replica: Replica) -> str | Non
 
 
 def roomy(demand: Demand, _server: Server, replica: Replica) -> str | None:
-    if demand.needed_bytes <= replica.free_bytes or replica.id in demand.held:
+    if demand.needed_bytes <= max(0, replica.free_bytes) or replica.id in demand.held:
         return None
     short = f"needs {in_words(demand.needed_bytes)}, {in_words(max(0, replica.free_bytes))} free"
     version = demand.beside.get(replica.id)

@@ -50,6 +50,7 @@ def place(
     """Place the version's replicas on one server, or say why none will do."""
     reasons: dict[ReplicaId, str] = {}
     choices: list[_Choice] = []
+    homes = {id.server for id in (*demand.held, *demand.beside)}
 
     def rank(replica: Replica) -> tuple[int, ...]:
         return tuple(r(demand, replica) for r in ranks)
@@ -64,7 +65,7 @@ def place(
                 reasons[replica.id] = reason
         if feasible:
             best = tuple(sorted(feasible, key=rank)[: demand.replicas.wanted])
-            present = any(held.server == server.name for held in demand.held)
+            present = server.name in homes
             choices.append(_Choice(server.name, best, present))
 
     wanted, enough = demand.replicas.wanted, demand.replicas.enough

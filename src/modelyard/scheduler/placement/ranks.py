@@ -10,10 +10,12 @@ Rank: TypeAlias = Callable[[Demand, Replica], int]
 
 
 def loaded_first(demand: Demand, replica: Replica) -> int:
-    """What is loaded already costs nothing; what is being loaded comes next."""
+    """Where requests go already nothing changes; what is loaded costs nothing; what is being loaded comes next."""
     if not demand.held:
-        return 2
-    return 0 if replica.id in demand.loaded else 1 if replica.id in demand.held else 2
+        return 3
+    if replica.id in demand.loaded:
+        return 0 if replica.id in demand.routed else 1
+    return 2 if replica.id in demand.held else 3
 
 
 def most_free_first(_demand: Demand, replica: Replica) -> int:
