@@ -1,6 +1,4 @@
-import pytest
-
-from modelyard.agent.ledger import Ledger, size
+from modelyard.agent.ledger import Ledger
 from modelyard.domain.names import VersionId
 
 A, B = VersionId("a", 1), VersionId("b", 1)
@@ -31,8 +29,3 @@ def test_what_may_be_assigned_is_never_below_zero() -> None:
     ledger = Ledger(100)
     ledger.open(A, 130)
     assert ledger.available_bytes == 0
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 40, "5 TiB")])
-def test_sizes_read_well(count: int, text: str) -> None:
-    assert size(count) == text

@@ -9,14 +9,6 @@ from modelyard.kit.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
-    ("count", "expected"),
-    [(0, "0"), (1023, "1023"), (1024, "1Ki"), (1536, "1.5Ki"), (2**30, "1Gi"), (3 * 2**29, "1.5Gi"), (2**60, "1024Pi")],
-)
-def test_a_size_is_short(count: int, expected: str) -> None:
-    assert words.size(count) == expected
-
-
-@pytest.mark.parametrize(
     ("since", "expected"),
     [
         (0.0, ""),

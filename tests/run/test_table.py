@@ -73,8 +73,3 @@ def test_what_is_wrong_is_said_below() -> None:
 
 def test_a_silent_scheduler_is_said() -> None:
     assert "the scheduler does not answer" in drawn(None)
-
-
-def test_sizes_are_short() -> None:
-    sizes = [0, 512, 1 << 10, 300 << 20, 3 << 29, 5 << 40]
-    assert [table.human_bytes(size) for size in sizes] == ["0", "512", "1Ki", "300Mi", "1.5Gi", "5Ti"]

@@ -133,7 +133,9 @@ def test_raw_counts_mean(counts: tuple[int, int, int], meant: Replicas) -> None:
         pytest.param({}, None, id="nothing told"),
         pytest.param({"mlserver": {"parallelWorkers": 4}}, 4, id="four workers of MLServer"),
         pytest.param({"mlserver": {"parallelWorkers": 0}}, 1, id="MLServer without workers holds one"),
-        pytest.param({"triton": {"cpu": [{"instanceCount": 2}, {"instanceCount": 1}]}}, 3, id="CPU instances of Triton"),
+        pytest.param(
+            {"triton": {"cpu": [{"instanceCount": 2}, {"instanceCount": 1}]}}, 3, id="CPU instances of Triton"
+        ),
         pytest.param({"triton": {}}, 1, id="Triton without CPU instances holds one"),
     ],
 )

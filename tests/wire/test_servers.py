@@ -59,7 +59,9 @@ def test_the_status_counts_replicas_and_what_is_loaded_on_them() -> None:
     assert (message.serverName, message.expectedReplicas, message.availableReplicas) == ("local", 3, 1)
     assert message.numLoadedModelReplicas == 2
     assert (message.kubernetesMeta.namespace, message.kubernetesMeta.generation) == ("ns", 4)
-    assert [(r.replicaIdx, r.totalMemoryBytes, r.availableMemoryBytes, r.numLoadedModels) for r in message.resources] == [
+    assert [
+        (r.replicaIdx, r.totalMemoryBytes, r.availableMemoryBytes, r.numLoadedModels) for r in message.resources
+    ] == [
         (0, 1000, 1200, 1),
         (1, 1000, 1200, 1),
     ]

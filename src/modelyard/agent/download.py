@@ -6,10 +6,10 @@ from pathlib import Path
 
 import httpx
 
-from modelyard.agent.ledger import size
 from modelyard.agent.problems import ArtifactProblem
 from modelyard.agent.settings import Limits
 from modelyard.kit import backoff
+from modelyard.kit.sizes import quantity
 
 log = logging.getLogger(__name__)
 
@@ -54,5 +54,5 @@ async def _once(http: httpx.AsyncClient, uri: str, target: Path, most_bytes: int
             async for chunk in response.aiter_bytes(1 << 20):
                 got += len(chunk)
                 if got > most_bytes:
-                    raise ArtifactProblem(f"cannot download {uri}: it is larger than {size(most_bytes)}")
+                    raise ArtifactProblem(f"cannot download {uri}: it is larger than {quantity(most_bytes)}")
                 await asyncio.to_thread(file.write, chunk)

@@ -78,13 +78,3 @@ class Ledger:
         if account.in_memory:
             self.in_memory_bytes += size
             self.in_memory_leaving_bytes += size if account.leaving else 0
-
-
-def size(size_bytes: int) -> str:
-    """For sentences: 2048 is '2 KiB', 1536 is '1.5 KiB'."""
-    value, unit = float(size_bytes), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.1f}".removesuffix(".0") + f" {unit}"

@@ -8,7 +8,7 @@ it, or its session ended. The phases and what leads from one to the next: `phase
 from collections.abc import Iterable
 
 from modelyard.agent.assignments import Assignments, Entry
-from modelyard.agent.ledger import Ledger, size
+from modelyard.agent.ledger import Ledger
 from modelyard.agent.messages import (
     CancelFetch,
     CheckServer,
@@ -40,6 +40,7 @@ from modelyard.domain.agent_protocol import ModelEvent, ModelEventKind, ModelMea
 from modelyard.domain.model import Artifact, Model, ModelSpec
 from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.server import ReplicaConfig
+from modelyard.kit.sizes import quantity
 
 # How often a load is begun again because the server went away under it: a model may be what kills the server.
 MOST_LOST_LOADS = 3
@@ -387,9 +388,10 @@ class Agent:
     def _no_room(self, version: VersionId, need: int) -> str:
         ledger = self.ledger
         used = ledger.in_memory_bytes if version in self.entries else ledger.assigned_bytes
+        free = quantity(max(0, ledger.memory_bytes - used))
         return (
-            f"{version} needs {size(need)} of memory; {self.replica} has {size(max(0, ledger.memory_bytes - used))} "
-            f"free of {size(ledger.memory_bytes)}"
+            f"{version} needs {quantity(need)} of memory; "
+            f"{self.replica} has {free} free of {quantity(ledger.memory_bytes)}"
         )
 
     def _answer(self, version: VersionId, kind: ModelEventKind, sentence: str = "") -> None:

@@ -7,6 +7,7 @@ from modelyard.cli.placements import reasons
 from modelyard.cli.shapes import short
 from modelyard.client.results import Explained
 from modelyard.domain.status import ModelStatus, Note, ServerStatus, VersionStatus
+from modelyard.kit.sizes import quantity
 
 
 def model_lines(
@@ -22,7 +23,7 @@ def model_lines(
                 "Replicas": _counts(newest),
                 "URI": newest.model.spec.artifact.uri,
                 "Requires": ", ".join(sorted(newest.model.spec.requirements)),
-                "Memory": words.size(newest.model.spec.memory_bytes)
+                "Memory": quantity(newest.model.spec.memory_bytes)
                 if newest.model.spec.memory_bytes is not None
                 else "",
                 "Server": f"only {newest.model.spec.server}" if newest.model.spec.server else "",
@@ -82,7 +83,7 @@ def server_lines(status: ServerStatus, history: Sequence[Note], now: float) -> l
         out.append(f"Replica {replica.replica}: {replica.state.value}{since}{reason}")
         if config:
             out.append(
-                f"  memory {words.size(replica.assigned_bytes)} assigned of {words.size(config.assignable_bytes)}"
+                f"  memory {quantity(replica.assigned_bytes)} assigned of {quantity(config.assignable_bytes)}"
                 f" (over-commit {config.overcommit_percent}%), at {config.host}:{config.http_port}"
             )
             out.append(f"  capabilities {', '.join(sorted(config.capabilities)) or 'none'}")
@@ -90,8 +91,8 @@ def server_lines(status: ServerStatus, history: Sequence[Note], now: float) -> l
             (
                 f"  {it.version}",
                 it.state.value,
-                words.size(it.accounted_bytes),
-                f"{words.size(it.measured_bytes)} measured" if it.measured_bytes is not None else "",
+                quantity(it.accounted_bytes),
+                f"{quantity(it.measured_bytes)} measured" if it.measured_bytes is not None else "",
                 "" if it.resident is None else "resident" if it.resident else "evicted",
                 it.reason,
             )

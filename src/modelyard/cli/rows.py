@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from modelyard.cli import words
 from modelyard.cli.shapes import short
 from modelyard.domain.status import ModelStatus, ReplicaState, ReplicaStatus, ServerStatus
+from modelyard.kit.sizes import quantity
 
 MODELS = ("NAME", "VERSION", "STATE", "AVAILABLE", "SERVER", "AGE")
 MODELS_WIDE = (*MODELS, "MEMORY", "REQUIRES", "URI", "REASON")
@@ -29,7 +30,7 @@ def model(it: ModelStatus, now: float, *, wide: bool = False) -> tuple[str, ...]
     )
     if not wide:
         return row
-    memory = words.size(spec.memory_bytes) if spec.memory_bytes is not None else "-"
+    memory = quantity(spec.memory_bytes) if spec.memory_bytes is not None else "-"
     return (*row, memory, ",".join(sorted(spec.requirements)) or "-", spec.artifact.uri, newest.reason or "-")
 
 
@@ -42,8 +43,8 @@ def server(it: ServerStatus, now: float, *, wide: bool = False) -> tuple[str, ..
         it.name,
         f"{connected}/{expected}",
         str(len({held.version.model for replica in it.replicas for held in replica.models})),
-        words.size(sum(replica.assigned_bytes for replica in it.replicas)),
-        words.size(sum(replica.config.memory_bytes for replica in it.replicas if replica.config)),
+        quantity(sum(replica.assigned_bytes for replica in it.replicas)),
+        quantity(sum(replica.config.memory_bytes for replica in it.replicas if replica.config)),
     )
     if not wide:
         return row
@@ -57,8 +58,8 @@ def replica(it: ReplicaStatus, now: float, *, wide: bool = False) -> tuple[str, 
         str(it.replica),
         it.state.value.capitalize(),
         str(len(it.models)),
-        words.size(it.assigned_bytes),
-        words.size(config.memory_bytes) if config else "-",
+        quantity(it.assigned_bytes),
+        quantity(config.memory_bytes) if config else "-",
         words.age(it.since, now) or "-",
     )
     if not wide:

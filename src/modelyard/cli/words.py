@@ -1,4 +1,4 @@
-"""Figures in words: sizes, ages, durations; and durations from words. Pure: `now` is given."""
+"""Figures in words: ages, durations; and durations from words. Pure: `now` is given."""
 
 import re
 from datetime import UTC, datetime
@@ -7,17 +7,6 @@ from modelyard.kit.errors import InvalidInput
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
-
-
-def size(count: int) -> str:
-    """`1.5Gi`, `100Ki`, `12`: binary, at most one decimal."""
-    amount, suffix = float(count), ""
-    for suffix in ("", "Ki", "Mi", "Gi", "Ti", "Pi"):
-        if amount < 1024 or suffix == "Pi":
-            break
-        amount /= 1024
-    text = f"{amount:.1f}".removesuffix(".0")
-    return f"{text}{suffix}"
 
 
 def age(since: float, now: float) -> str:

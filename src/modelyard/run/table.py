@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelyard.domain.status import ReplicaModelState, ReplicaState, ReplicaStatus
+from modelyard.kit.sizes import quantity
 from modelyard.run import overview
 from modelyard.run.overview import Overview
 from modelyard.wire import grpc_server
@@ -80,7 +81,7 @@ def draw(heading: str, now: Overview | None) -> Group:
 def _memory(replica: ReplicaStatus) -> str:
     if replica.config is None:
         return "-"
-    return f"{human_bytes(replica.assigned_bytes)} of {human_bytes(replica.config.memory_bytes)}"
+    return f"{quantity(replica.assigned_bytes)} of {quantity(replica.config.memory_bytes)}"
 
 
 def _bar(replica: ReplicaStatus, width: int = 10) -> Text:
@@ -97,13 +98,3 @@ def _models(replica: ReplicaStatus) -> Text:
     ]
     more = [Text(f"and {len(said) - MOST_MODELS} more")] if len(said) > MOST_MODELS else []
     return Text(", ").join([*said[:MOST_MODELS], *more]) if said else Text("-", style="dim")
-
-
-def human_bytes(amount: int) -> str:
-    """1.5Gi, 300Mi, 12Ki, 0: three digits at the most matter."""
-    size = float(amount)
-    for suffix in ("", "Ki", "Mi", "Gi"):
-        if size < 1024:
-            return f"{size:.3g}{suffix}"
-        size /= 1024
-    return f"{size:.3g}Ti"

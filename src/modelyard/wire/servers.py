@@ -1,4 +1,4 @@
-"""Servers in the contract's words: `ServerNotify` in, `ServerStatusResponse` out; and what the control plane asks for."""
+"""Servers in the contract's words: `ServerNotify` in, `ServerStatusResponse` out; and what peers are asked for."""
 
 from typing import TypeAlias
 

@@ -6,8 +6,8 @@ The order is the order in which a user would want to hear them: who is asked at 
 from collections.abc import Callable
 from typing import TypeAlias
 
+from modelyard.kit.sizes import quantity
 from modelyard.scheduler.placement.demand import Demand
-from modelyard.scheduler.placement.sizes import in_words
 from modelyard.scheduler.state import Link, Replica, Server
 
 Filter: TypeAlias = Callable[[Demand, Server, Replica], str | None]
@@ -68,13 +68,13 @@ def small_enough(demand: Demand, _server: Server, replica: Replica) -> str | Non
     assert replica.config is not None
     if demand.needed_bytes <= replica.config.memory_bytes:
         return None
-    return f"needs {in_words(demand.needed_bytes)}, the replica has {in_words(replica.config.memory_bytes)} in all"
+    return f"needs {quantity(demand.needed_bytes)}, the replica has {quantity(replica.config.memory_bytes)} in all"
 
 
 def roomy(demand: Demand, _server: Server, replica: Replica) -> str | None:
     if demand.needed_bytes <= max(0, replica.free_bytes) or replica.id in demand.held:
         return None
-    short = f"needs {in_words(demand.needed_bytes)}, {in_words(max(0, replica.free_bytes))} free"
+    short = f"needs {quantity(demand.needed_bytes)}, {quantity(max(0, replica.free_bytes))} free"
     version = demand.beside.get(replica.id)
     return short if version is None else f"{short}: does not fit beside version {version}"
 
