@@ -34,6 +34,8 @@ def write(repository: Path) -> None:
     pickled(repository, "scaler", StandardScaler().fit(rows))
     pickled(repository, "diabetes", LinearRegression().fit(*load_diabetes(return_X_y=True)))
     pickled(repository, "fails", estimators.Fails())
+    pickled(repository, "ends", estimators.Ends())
+    pickled(repository, "ends-while-unpickled", estimators.EndsWhileUnpickled())
     pickled(repository, "no-model", estimators.NoModel())
     for datatype in ONNX_TYPES:
         file(repository, f"identity-{datatype.lower()}/model.onnx", identity(datatype))

@@ -1,5 +1,6 @@
 """Models that behave in ways that a test needs; pickled here, unpickled by the runtime's process."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,20 @@ class Fails:
 
     def predict(self, _rows: Any) -> Any:
         raise KeyError("a bug\nof the model")
+
+
+class Ends:
+    """Ends the interpreter, where it is not kept from that."""
+
+    def predict(self, _rows: Any) -> Any:
+        sys.exit(3)
+
+
+class EndsWhileUnpickled:
+    """The same, as soon as it is loaded."""
+
+    def __reduce__(self) -> Any:
+        return sys.exit, (3,)
 
 
 class NoModel:

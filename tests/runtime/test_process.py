@@ -158,6 +158,7 @@ def test_no_request_fails_while_a_model_is_reloaded(tmp_path: Path):
     [
         ("broken", 400, "ONNX Runtime cannot load model.onnx"),
         ("broken-pickle", 400, "model.joblib cannot be unpickled"),
+        ("ends-while-unpickled", 400, "cannot be unpickled: SystemExit: 3"),
         ("no-model", 400, "has no 'predict'"),
         ("empty", 400, "no model file found"),
         ("nowhere", 404, "there is no model 'nowhere'"),
@@ -167,6 +168,14 @@ def test_a_load_that_fails_says_why(runtime: Runtime, name: str, status: int, sa
     answer = runtime.load(name)
     assert answer.status_code == status
     assert says in answer.json()["error"]
+
+
+def test_a_model_that_ends_the_interpreter_ends_only_its_request(runtime: Runtime):
+    assert runtime.load("ends").status_code == 200
+    answer = infer(runtime, "ends")
+    assert answer.status_code == 500
+    assert "the model 'ends' failed: SystemExit: 3" in answer.json()["error"]
+    assert httpx.get(f"{runtime.http}/v2/health/ready").status_code == 200
 
 
 def test_a_load_answers_when_the_model_is_ready(runtime: Runtime):

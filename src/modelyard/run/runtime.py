@@ -81,6 +81,11 @@ def main() -> None:
     except ModelyardError as error:
         print(f"runtime: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
+    except BaseException:
+        # Threads that run a model's code must not hold a process that answers no more: it is to be started again.
+        log.critical("ended by a bug", exc_info=True)
+        logging.shutdown()
+        os._exit(1)
     log.info("stopped")
     logging.shutdown()
     os._exit(0)  # a prediction that outlived the wait must not hold the process

@@ -69,7 +69,7 @@ def predict(loaded: LoadedModel, inputs: Mapping[str, Array], outputs: Sequence[
         return loaded.model.predict(inputs, outputs)
     except ModelyardError:
         raise
-    except Exception as error:
+    except BaseException as error:  # also SystemExit, which would end the event loop
         log.warning("the model %s failed: %s: %s", loaded.name, type(error).__name__, first_line(error))
         raise ModelFailed(f"the model '{loaded.name}' failed: {type(error).__name__}: {first_line(error)}") from error
 

@@ -35,7 +35,7 @@ def read(path: Path) -> "SklearnModel":
         raise
     except ModuleNotFoundError as error:
         raise InvalidInput(f"{path.name} needs the Python package '{error.name}', which is not installed") from None
-    except Exception as error:
+    except BaseException as error:  # also SystemExit, which would end the event loop that waits for this
         raise InvalidInput(f"{path.name} cannot be unpickled: {type(error).__name__}: {first_line(error)}") from None
     return SklearnModel(estimator, path.name)
 
