@@ -102,13 +102,13 @@ def test_a_model_with_nowhere_to_go_is_accepted_with_the_reasons(shared_yard: Ya
     (tmp_path / "m.yaml").write_text(manifest("homeless", memory="1Ti", logger={"percent": 1}))
     done = shared_yard.run("apply", "-f", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "model/homeless created (version 1)\n")
-    assert "warning: model/homeless has nowhere to go yet:\n  local/0, local/1: needs 1 TiB" in done.stderr
+    assert "warning: model/homeless has nowhere to go yet:\n  local/0, local/1: needs 1Ti" in done.stderr
     assert "note: model/homeless: spec.logger has no effect yet" in done.stderr
     done = shared_yard.run("wait", "model/homeless", "--timeout", "300ms")
     assert done.returncode == 6
     assert "version 1 is ScheduleFailed: " in done.stderr
     shared_yard.do("wait", "model/homeless", "--for", "Unavailable")
-    assert "not on local/0, local/1: needs 1 TiB" in shared_yard.do("explain", "homeless")
+    assert "not on local/0, local/1: needs 1Ti" in shared_yard.do("explain", "homeless")
     assert "spec.logger has no effect yet" in shared_yard.do("describe", "model", "homeless")
     shared_yard.do("delete", "model", "homeless")
 
@@ -122,7 +122,7 @@ def test_a_dry_run_says_where_and_changes_nothing(shared_yard: Yard, tmp_path: P
     assert other.startswith("  not local/")
     assert "only-asked" not in shared_yard.do("get", "models")
     said = shared_yard.do("load", "only-asked", "/nowhere", "--memory", "1Ti", "--dry-run")
-    assert "it would go nowhere\n  not local/0, local/1: needs 1 TiB" in said
+    assert "it would go nowhere\n  not local/0, local/1: needs 1Ti" in said
 
 
 def test_lists_are_tables_json_and_yaml(shared_yard: Yard) -> None:

@@ -83,10 +83,16 @@ def test_nothing_running_says_how_to_start(tmp_path: Path) -> None:
         system.find(tmp_path / "a")
 
 
-def test_a_dead_system_is_not_found_though_its_pid_is_in_use(tmp_path: Path) -> None:
-    system_in(tmp_path, create_time=1.0)
+def test_a_dead_system_is_not_found_though_its_pids_are_in_use(tmp_path: Path) -> None:
+    dead = system_in(tmp_path, create_time=1.0)
+    system.write(dataclasses.replace(dead, parts=(dataclasses.replace(dead.parts[0], create_time=1.0),)))
     with pytest.raises(Unavailable):
         system.find(tmp_path)
+
+
+def test_parts_that_a_killed_supervisor_left_are_found(tmp_path: Path) -> None:
+    left = system_in(tmp_path, create_time=1.0)
+    assert system.find(tmp_path) == left
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"parts": 3}', '{"parts": [], "colour": "red"}'])

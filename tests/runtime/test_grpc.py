@@ -89,6 +89,13 @@ def test_a_model_that_is_not_loaded_is_marked(stub: service.Stub, rpc: str, requ
     assert (trailers["x-modelyard-not-loaded"], trailers["x-request-id"]) == ("true", "r-2")
 
 
+def test_a_gateway_that_routes_to_a_model_that_is_not_loaded_hears_unavailable(stub: service.Stub):
+    with pytest.raises(grpc.RpcError) as refused:
+        stub.ModelReady(pb.ModelReadyRequest(name="m"), metadata=(("seldon-internal-model", "nowhere_1"),))
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert dict(refused.value.trailing_metadata())["x-modelyard-not-loaded"] == "true"
+
+
 def test_a_stream_for_a_model_that_is_not_loaded_is_marked(stub: service.Stub):
     with pytest.raises(grpc.RpcError) as refused:
         list(stub.ModelStreamInfer(iter([pb.ModelInferRequest(model_name="nowhere")]), timeout=20))

@@ -94,6 +94,12 @@ def test_a_model_that_is_not_loaded_is_marked_so_that_another_replica_may_be_ask
     assert answer.json() == {"error": "the model 'nowhere' is not loaded"}
 
 
+def test_a_gateway_that_routes_to_a_model_that_is_not_loaded_hears_try_again(client: httpx.Client):
+    answer = client.get("/v2/models/nowhere", headers={"seldon-internal-model": "nowhere_1"})
+    assert (answer.status_code, answer.headers["x-modelyard-not-loaded"]) == (503, "true")
+    assert answer.json() == {"error": "the model 'nowhere_1' is not loaded"}
+
+
 def test_a_version_that_is_not_loaded_is_no_reason_to_ask_another_replica(client: httpx.Client):
     answer = client.get("/v2/models/iris/versions/7/ready")
     assert (answer.status_code, "x-modelyard-not-loaded" in answer.headers) == (404, False)

@@ -84,7 +84,7 @@ async def test_the_same_on_one_connection_without_a_session_id(rig: Rig) -> None
 async def test_a_peer_without_session_ids_works_and_accounts_for_itself(rig: Rig) -> None:
     async with agent(rig.agents_address, session=None, memory=1000, available=300) as peer:
         await until(lambda: connected(rig, peer.replica), "never subscribed")
-        with pytest.raises(grpc.aio.AioRpcError, match="needs 400 B, 300 B free"):
+        with pytest.raises(grpc.aio.AioRpcError, match="needs 400, 300 free"):
             await rig.load("big", memoryBytes=400)
         await rig.load("iris", memoryBytes=100)
         await rig.available("iris")

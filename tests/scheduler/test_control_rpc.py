@@ -76,7 +76,7 @@ async def test_a_model_is_explained_replica_by_replica(rig: Rig) -> None:
         assert said.summary == "version 1 is on local/0 (available)"
         assert [(str(it.replica), it.chosen, it.reason) for it in said.verdicts] == [
             ("local/0", True, "available"),
-            ("small/0", False, "needs 100 B, the replica has 50 B in all"),
+            ("small/0", False, "needs 100, the replica has 50 in all"),
         ]
 
 

@@ -125,7 +125,7 @@ async def test_the_status_of_all_models_names_each_and_all_versions_on_demand(ri
         await rig.load("iris", memoryBytes=600)
         await rig.available("iris")
         assert (await refused(rig.api.LoadModel(load_request("iris", memoryBytes=601))))[1].endswith(
-            "does not fit beside version 1)"
+            "does not fit beside version 1); version 1 goes on serving"
         )
         every = await drained(rig.api.ModelStatus(pb.ModelStatusRequest()))
         assert [(it.modelName, [v.version for v in it.versions]) for it in every] == [("iris", [2]), ("wine", [1])]

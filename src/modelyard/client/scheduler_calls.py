@@ -16,7 +16,7 @@ from modelyard.client.results import Applied, Explained
 from modelyard.domain.model import Artifact, Model, ModelSpec
 from modelyard.domain.server import ServerManifest
 from modelyard.domain.status import ModelStatus, Note, ServerStatus, SystemStatus
-from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound, TimedOut
+from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound, TimedOut, Unavailable
 from modelyard.wire import control, grpc_server, service, statuses
 from modelyard.wire.manifest_values import replicas_from
 from modelyard.wire.manifests import Manifest, check_name, parse_manifest
@@ -165,8 +165,11 @@ class SchedulerCalls:
     ) -> ModelStatus | None:
         """Wait until the newest version of a model is Available, is not, or the model is Deleted (then: None).
 
-        Raises `NotFound` when there is no such model, `TimedOut` with the model's state and its reason.
+        A scheduler that is being restarted is waited for, too. Raises `NotFound` when there is no such model,
+        `TimedOut` with the model's state and its reason, `Unavailable` when no scheduler answered to the end.
         """
+        self._addresses.scheduler()  # nothing running at all is no reason to wait
+        away: Unavailable | None = None
         changed = asyncio.Event()
         listener = asyncio.create_task(self._listen(name, changed))
         status: ModelStatus | None = None
@@ -175,17 +178,21 @@ class SchedulerCalls:
                 while True:
                     changed.clear()
                     try:
-                        status = await self.model(name)
+                        status, away = await self.model(name), None
                     except NotFound:
                         if condition == "Deleted":
                             return None
                         raise
-                    if is_met(condition, status):
+                    except Unavailable as error:
+                        away = error
+                    if away is None and status is not None and is_met(condition, status):
                         return status
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(RECHECK_SECONDS):
                             await changed.wait()
         except TimeoutError:
+            if away is not None:
+                raise away from None
             raise TimedOut(unmet(name, condition, timeout_seconds, status)) from None
         finally:
             listener.cancel()

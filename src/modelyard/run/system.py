@@ -115,8 +115,12 @@ def find(explicit: str | os.PathLike[str] | None = None) -> System:
 
 
 def _running(directory: Path) -> System | None:
+    """Parts that a killed `up` left behind go on answering, so they count until the next `up` or `down`."""
     found = read(directory)
-    return found if found is not None and found.process.is_alive() else None
+    if found is None:
+        return None
+    processes = (found.process, *(part.process for part in found.parts))
+    return found if any(process.is_alive() for process in processes) else None
 
 
 # Every `up` of this user leaves a link to its state directory here while it runs.

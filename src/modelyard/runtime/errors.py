@@ -2,11 +2,18 @@
 
 from typing import ClassVar
 
-from modelyard.kit.errors import ModelyardError, NotFound, Refused
+from modelyard.kit.errors import ModelyardError, NotFound, Refused, Unavailable
 
 
 class NotLoaded(NotFound):
     """The model is not in memory here; nothing ran, so another replica may be asked."""
+
+
+class NotLoadedNow(Unavailable):
+    """The same, asked by a gateway that has a route to here: the model exists, and is on its way in or out.
+
+    Should no other replica have it either, its client hears "try again" and not "there is no such model".
+    """
 
 
 class OutOfMemory(Refused):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from modelyard.kit.errors import ModelyardError
-from modelyard.runtime.errors import NotLoaded
+from modelyard.runtime.errors import NotLoaded, NotLoadedNow
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import Repository
@@ -109,6 +109,8 @@ class _Reply:
         if isinstance(error, NotLoaded):
             trailers.append((NOT_LOADED, "true"))
         self._context.set_trailing_metadata(tuple(trailers))
+        if isinstance(error, NotLoaded) and INTERNAL_MODEL in self._sent:
+            raise NotLoadedNow(str(error)) from error
         if not isinstance(error, ModelyardError):
             log.error("a call failed by a fault of the server", exc_info=error)
             raise ModelyardError("the server failed; its log says more") from error

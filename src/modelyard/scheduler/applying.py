@@ -110,6 +110,10 @@ def delete_model(state: State, event: ModelDeleted, turn: Turn) -> None:
         return
     if not record.deleting:
         record.deleting = True
+        for version in record.versions.values():
+            if version.took_over:  # should the name be used again, this one has no claim to it
+                version.took_over = False
+                turn.writes.append(PutVersion(version.model_version(), took_over=False))
         state.unplaced.pop(record.name, None)
         turn.writes.append(PutModel(record.name, record.latest, deleting=True))
         turn.note_model(record.name, "is to be deleted")

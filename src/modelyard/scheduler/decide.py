@@ -43,7 +43,10 @@ def _decide_model(state: State, record: ModelRecord, turn: Turn) -> None:
     target: tuple[ReplicaId, ...] = ()
     if not record.deleting:
         target = _place(state, record.wanted)
-        _load(state, record, target, turn)
+        _load(state, record.wanted, target, turn)
+        standby = rollout.standby(record)
+        if standby is not None:
+            _load(state, standby, _where_to_keep(state, standby), turn)
     serving = rollout.serving_version(record)
     if serving is not None and not serving.took_over and rollout.has_enough(serving):
         _take_over(record, serving, turn)
@@ -88,6 +91,15 @@ def _place(state: State, version: Version) -> tuple[ReplicaId, ...]:
             assert_never(outcome)
 
 
+def _where_to_keep(state: State, standby: Version) -> tuple[ReplicaId, ...]:
+    """Where it is; somewhere anew only where it is nowhere any more."""
+    held = tuple(a.replica for a in standby.in_phase(*HOLDING))
+    if held:
+        return held
+    outcome = place(demand_for(standby, state.models[standby.model.name]), state.servers.values())
+    return outcome.replicas if isinstance(outcome, Placement) else ()
+
+
 def _settled(state: State, version: Version) -> Placement | None:
     """The quick way out: exactly as many as wanted, on replicas that stay."""
     held = version.in_phase(*HOLDING)
@@ -112,8 +124,7 @@ def _allowed(version: Version, replica: Replica) -> bool:
     return spec.requirements <= replica.config.capabilities
 
 
-def _load(state: State, record: ModelRecord, target: Iterable[ReplicaId], turn: Turn) -> None:
-    version = record.wanted
+def _load(state: State, version: Version, target: Iterable[ReplicaId], turn: Turn) -> None:
     for id in target:
         replica = state.replica(id)
         assert replica is not None
@@ -124,7 +135,7 @@ def _load(state: State, record: ModelRecord, target: Iterable[ReplicaId], turn: 
         elif assignment is None or assignment.phase is Phase.FAILED:
             assignment = state.assign(version, replica, turn.now)
             turn.writes.append(written(assignment))
-            turn.note_model(record.name, f"version {version.number} is to be loaded on {id}")
+            turn.note_model(version.model.name, f"version {version.number} is to be loaded on {id}")
     for assignment in version.in_phase(Phase.REQUESTED):
         replica = state.replica(assignment.replica)
         assert replica is not None
@@ -188,9 +199,10 @@ def _tidy(state: State, record: ModelRecord, turn: Turn) -> None:
 
     The wanted version stays as long as its model: whoever asks in between is told of it.
     """
+    standby = rollout.standby(record)
     for number in list(record.versions):
         version = record.versions[number]
-        if number == record.latest and not record.deleting:
+        if (number == record.latest and not record.deleting) or version is standby:
             continue
         for failed in version.in_phase(Phase.FAILED):
             state.unassign(failed)

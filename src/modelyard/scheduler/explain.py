@@ -8,7 +8,7 @@ from modelyard.domain.status import Explanation, ReplicaModelState, Verdict
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, place
 from modelyard.scheduler.state import ModelRecord, Phase, State, Version
-from modelyard.scheduler.status import replica_state
+from modelyard.scheduler.status import replica_state, serves_meanwhile
 
 
 def explain(state: State, name: str) -> Explanation:
@@ -49,11 +49,13 @@ def _summary(state: State, record: ModelRecord, version: Version, held: dict[Rep
         return f"{record.name} is being deleted"
     if state.gate is not None:
         return f"nothing is decided yet: {gate_in_words(state)}"
+    meanwhile = serves_meanwhile(record)
+    also = f"; {meanwhile}" if meanwhile else ""
     if not held:
-        return f"version {version.number} is nowhere: {version.unplaceable or 'not decided yet'}"
+        return f"version {version.number} is nowhere: {version.unplaceable or 'not decided yet'}{also}"
     where = ", ".join(f"{id} ({words})" for id, words in sorted(held.items()))
     short = f"; {version.unplaceable}" if version.unplaceable else ""
-    return f"version {version.number} is on {where}{short}"
+    return f"version {version.number} is on {where}{short}{also}"
 
 
 def gate_in_words(state: State) -> str:

@@ -27,6 +27,14 @@ def has_enough(version: Version) -> bool:
     return len(version.in_phase(Phase.LOADED)) >= version.model.replicas.enough
 
 
+def standby(record: ModelRecord) -> Version | None:
+    """The version that goes on serving, and is brought back where it was lost, until the wanted one takes over."""
+    if record.deleting or record.wanted.took_over:
+        return None
+    served = [number for number, version in record.versions.items() if version.took_over]
+    return record.versions[max(served)] if served else None
+
+
 def surplus(record: ModelRecord, target: Iterable[ReplicaId], serving: Version | None) -> list[Assignment]:
     """The assignments that should go and may go now.
 
@@ -36,23 +44,21 @@ def surplus(record: ModelRecord, target: Iterable[ReplicaId], serving: Version |
     if record.deleting:
         return [a for a in record.assignments() if a.phase in (Phase.REQUESTED, Phase.LOADING, Phase.LOADED)]
     keep = frozenset(target)
-    wanted = record.wanted
+    wanted, kept = record.wanted, standby(record)
     going: list[Assignment] = []
     for version in record.versions.values():
         for assignment in version.assignments.values():
             match assignment.phase:
                 case Phase.REQUESTED | Phase.LOADING:
-                    if version is not wanted or assignment.replica not in keep:
+                    if version is not kept and (version is not wanted or assignment.replica not in keep):
                         going.append(assignment)
                 case Phase.LOADED:
                     if version is wanted:
                         done = all(_is_loaded(wanted, id) for id in keep) and keep
                         if assignment.replica not in keep and done:
                             going.append(assignment)
-                    elif serving is not None and version.number < serving.number:
-                        going.append(assignment)
-                    elif serving is not None and version.number > serving.number:
-                        going.append(assignment)  # a version that was overtaken before it took over
+                    elif serving is not None and version is not serving and version is not kept:
+                        going.append(assignment)  # replaced, or overtaken before it took over
                 case _:
                     pass
     return going

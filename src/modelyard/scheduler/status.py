@@ -1,7 +1,8 @@
 """How a model is doing, derived from its assignments and its route after each decision."""
 
 from modelyard.domain.status import ModelState, ReplicaModelState
-from modelyard.scheduler.state import Assignment, Link, ModelRecord, Phase, Replica, Version
+from modelyard.scheduler import rollout
+from modelyard.scheduler.state import HOLDING, Assignment, Link, ModelRecord, Phase, Replica, Version
 from modelyard.scheduler.turn import Turn
 
 
@@ -43,6 +44,9 @@ def refresh(record: ModelRecord, turn: Turn) -> None:
     """Recompute the state of each version; a change is noted."""
     for version in record.versions.values():
         state, reason = _state_of(record, version)
+        meanwhile = serves_meanwhile(record)
+        if version is record.wanted and meanwhile:
+            reason = f"{reason}; {meanwhile}" if reason else meanwhile
         if (state, reason) == (version.state, version.state_reason):
             continue
         if state is not version.state:
@@ -51,6 +55,13 @@ def refresh(record: ModelRecord, turn: Turn) -> None:
             turn.note_model(record.name, f"version {version.number} is {state.value}{suffix}")
         version.state, version.state_reason = state, reason
         turn.models_changed.add(record.name)
+
+
+def serves_meanwhile(record: ModelRecord) -> str:
+    """Said where requests still go to an older version."""
+    if record.route is None or record.deleting or record.route.version.version == record.latest:
+        return ""
+    return f"version {record.route.version.version} goes on serving"
 
 
 def _state_of(record: ModelRecord, version: Version) -> tuple[ModelState, str]:
@@ -63,6 +74,8 @@ def _state_of(record: ModelRecord, version: Version) -> tuple[ModelState, str]:
     if version is not record.wanted:
         if available:
             return ModelState.AVAILABLE, f"serves until version {record.latest} is available"
+        if version is rollout.standby(record) and version.in_phase(*HOLDING):
+            return ModelState.PROGRESSING, f"comes back, to serve until version {record.latest} is available"
         return ModelState.TERMINATING, _waiting_to_unload(record, version)
     counts = version.model.replicas
     if available >= counts.wanted:

@@ -3,7 +3,7 @@
 from modelyard.domain.agent_protocol import OperationKind
 from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId, VersionId
-from modelyard.scheduler import messages
+from modelyard.scheduler import messages, rollout
 from modelyard.scheduler.explain import explain
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, place
@@ -197,6 +197,12 @@ class Watcher:
         loaded = frozenset(a.replica for a in version.assignments.values() if a.phase is Phase.LOADED)
         if len(loaded) < model.replicas.wanted:
             self._says_why_not(state, version.model, loaded)
+            older = rollout.standby(record)
+            if older is not None:
+                kept = record.route is not None or not isinstance(
+                    place(demand_for(older, record), state.servers.values()), Placement
+                )
+                _check(kept, "S5", f"{older.id} served before {version.id} failed, and is nowhere now")
         others = [v.number for v in record.versions.values() if v is not version]
         if len(loaded) >= model.replicas.enough:
             _check(not others, "L1", f"old versions {others} of {model.name} never went")

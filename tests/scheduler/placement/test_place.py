@@ -79,38 +79,38 @@ REFUSED = {
     "a model larger than the memory": (
         {"memory": 1001},
         [replica("local/0")],
-        "needs 1001 B, the replica has 1000 B in all",
+        "needs 1001, the replica has 1000 in all",
     ),
     "a model larger than the memory, overcommit or not (S9)": (
         {"memory": 1001},
         [replica("local/0", overcommit=100)],
-        "needs 1001 B, the replica has 1000 B in all",
+        "needs 1001, the replica has 1000 in all",
     ),
-    "a model larger than what is free": ({"memory": 500}, [replica("local/0", used=600)], "needs 500 B, 400 B free"),
+    "a model larger than what is free": ({"memory": 500}, [replica("local/0", used=600)], "needs 500, 400 free"),
     "a version that does not fit beside the one before": (
         {"memory": 600, "beside": {"local/0": 1}},
         [replica("local/0", used=600)],
-        "needs 600 B, 400 B free: does not fit beside version 1",
+        "needs 600, 400 free: does not fit beside version 1",
     ),
     "a peer that says less is free than we think": (
         {"memory": 500},
         [replica("local/0", available=400)],
-        "needs 500 B, 400 B free",
+        "needs 500, 400 free",
     ),
     "a peer, less what is on its way to it": (
         {"memory": 500},
         [replica("local/0", available=800, coming=400)],
-        "needs 500 B, 400 B free",
+        "needs 500, 400 free",
     ),
     "a peer cannot talk itself larger than it is": (
         {"memory": 500},
         [replica("local/0", used=600, available=5000)],
-        "needs 500 B, 400 B free",
+        "needs 500, 400 free",
     ),
     "units that a person compares at a glance": (
         {"memory": 3 << 20},
         [replica("local/0", memory=2 << 20)],
-        "needs 3 MiB, the replica has 2 MiB in all",
+        "needs 3Mi, the replica has 2Mi in all",
     ),
 }
 
@@ -241,6 +241,8 @@ def test_a_summary_stays_short_with_many_replicas() -> None:
     where = servers(*(replica(f"local/{n}", draining=True) for n in range(50)))
     outcome = place(demand(), where)
     assert isinstance(outcome, Unplaceable)
-    assert outcome.summary.endswith("and 46 more)")
+    assert outcome.summary == (
+        "no replica can take it (local/0, local/1, local/2, local/3, local/4 and 45 more: draining)"
+    )
     assert len(outcome.reasons) == 50
     assert ReplicaId("local", 49) in outcome.reasons

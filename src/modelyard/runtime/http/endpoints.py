@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import orjson
 
 from modelyard.kit.errors import InvalidInput, ModelyardError
-from modelyard.runtime.errors import NotLoaded
+from modelyard.runtime.errors import NotLoaded, NotLoadedNow
 from modelyard.runtime.http.messages import BINARY, Request, Response, error_response, json_response
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
@@ -35,7 +35,7 @@ class Endpoints:
         try:
             found = self._route(request)
         except Exception as error:
-            found = _failure(error)
+            found = _failure(request, error)
         if isinstance(found, Response):
             return _with_request_id(request, found)
         return self._later(request, found)
@@ -44,7 +44,7 @@ class Endpoints:
         try:
             response = await answer
         except Exception as error:
-            response = _failure(error)
+            response = _failure(request, error)
         return _with_request_id(request, response)
 
     def _route(self, request: Request) -> Answer:
@@ -169,10 +169,12 @@ def _only(method: str, request: Request) -> Response | None:
     return error_response(405, f"{request.method} is not allowed here, {listed} is", {"allow": listed})
 
 
-def _failure(error: Exception) -> Response:
+def _failure(request: Request, error: Exception) -> Response:
+    if isinstance(error, NotLoaded):
+        seen = NotLoadedNow if INTERNAL_MODEL in request.headers else NotLoaded
+        return error_response(seen.http_status, str(error), {NOT_LOADED: "true"})
     if isinstance(error, ModelyardError):
-        headers = {NOT_LOADED: "true"} if isinstance(error, NotLoaded) else None
-        return error_response(error.http_status, str(error), headers)
+        return error_response(error.http_status, str(error))
     log.error("a request failed by a fault of the server", exc_info=error)
     return error_response(500, "the server failed; its log says more")
 

@@ -14,6 +14,10 @@ from modelyard.scheduler.placement.filters import FILTERS, Filter
 from modelyard.scheduler.placement.ranks import RANKS, Rank
 from modelyard.scheduler.state import Replica, Server
 
+# In a sentence; each replica's own reason is kept beside it.
+MOST_REASONS = 4
+MOST_REPLICAS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Placement:
@@ -82,8 +86,23 @@ def place(
 
 
 def _why(reasons: Mapping[ReplicaId, str], server: str, got: int) -> str:
-    noes = [f"{id}: {reason}" for id, reason in sorted(reasons.items()) if id.server == server]
-    return "; ".join(noes) if noes else f"server {server} has {got} replicas"
+    noes = {id: reason for id, reason in reasons.items() if id.server == server}
+    return _listed(noes) if noes else f"server {server} has {got} replicas"
+
+
+def _listed(reasons: Mapping[ReplicaId, str]) -> str:
+    """`local/0, local/1: lacks onnx; big/0: draining`: replicas with the same reason together."""
+    same: dict[str, list[str]] = {}
+    for id, reason in sorted(reasons.items()):
+        same.setdefault(reason, []).append(str(id))
+    said = [f"{_few(ids)}: {reason}" for reason, ids in same.items()]
+    return "; ".join(said[:MOST_REASONS]) + (
+        f"; and {len(said) - MOST_REASONS} more reasons" * (len(said) > MOST_REASONS)
+    )
+
+
+def _few(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:MOST_REPLICAS]) + (f" and {len(ids) - MOST_REPLICAS} more" * (len(ids) > MOST_REPLICAS))
 
 
 def _summary(demand: Demand, choices: Sequence[_Choice], reasons: Mapping[ReplicaId, str]) -> str:
@@ -93,6 +112,4 @@ def _summary(demand: Demand, choices: Sequence[_Choice], reasons: Mapping[Replic
     if not reasons:
         where = f"server {demand.server} has no replicas" if demand.server else "there are no server replicas"
         return f"{where}: start one, or wait until its agent has connected"
-    distinct = sorted({f"{id}: {reason}" for id, reason in reasons.items()})
-    listed = "; ".join(distinct[:4]) + (f"; and {len(distinct) - 4} more" if len(distinct) > 4 else "")
-    return f"no replica can take it ({listed})"
+    return f"no replica can take it ({_listed(reasons)})"
