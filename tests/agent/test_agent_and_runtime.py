@@ -95,7 +95,7 @@ async def test_models_come_and_go(replica: Replica) -> None:
     assert await index(replica.http) == {"line_1"}
     scheduler.load(other)
     refused = await scheduler.hears(ModelEventKind.LOAD_FAIL_MEMORY, other)
-    assert refused.message == "other_1 needs 70 MiB of memory; local/0 has 60 MiB free of 100 MiB"
+    assert refused.message == "other_1 needs 70Mi of memory; local/0 has 60Mi free of 100Mi"
     await until(lambda: scheduler.measures, "a report")
     async with grpc_server.channel(f"127.0.0.1:{replica.debug}") as channel:
         status = await service.Stub(channel, service.AGENT_DEBUG).ReplicaStatus(agent_debug.StatusRequest())

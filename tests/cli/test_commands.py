@@ -11,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from modelyard.cli import main
+from modelyard.kit.errors import Unavailable
 from tests.e2e.yard import EXAMPLES, MODELYARD, Yard
 
 pytestmark = pytest.mark.e2e
@@ -322,3 +323,14 @@ def test_raw_outputs_are_written_out(shared_yard: Yard) -> None:
         done = inside(shared_yard, "infer", "raw", "-d", body, *how)
         assert json.loads(done.stdout)["outputs"][0]["data"] == [0]
     shared_yard.do("unload", "raw")
+
+
+def test_asking_a_model_that_has_no_place_says_why(shared_yard: Yard) -> None:
+    try:
+        shared_yard.do("load", "homeless-too", str(EXAMPLES / "models" / "iris-onnx"), "--memory", "1Ti")
+        for flags in ([], ["--grpc"]):
+            done = shared_yard.run("infer", "homeless-too", "-d", "[]", *flags)
+            assert done.returncode == Unavailable.exit_code
+            assert "needs 1Ti, the replica has 1Gi in all" in done.stderr
+    finally:
+        shared_yard.do("unload", "homeless-too")

@@ -25,7 +25,7 @@ def model_lines(
                 "Requires": ", ".join(sorted(newest.model.spec.requirements)),
                 "Memory": quantity(newest.model.spec.memory_bytes)
                 if newest.model.spec.memory_bytes is not None
-                else "",
+                else "not declared, so it counts as nothing",
                 "Server": f"only {newest.model.spec.server}" if newest.model.spec.server else "",
             }
         ),

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from modelyard.cli import options, words
 from modelyard.cli.example_request import example_command
 from modelyard.cli.pretty import pretty
-from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound
+from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from modelyard.client.aio import AsyncClient
@@ -62,7 +62,7 @@ def infer(
         )
         return
     answer = options.ask(
-        lambda client: client.infer_json(name, body, protocol="grpc" if grpc else "rest", headers=headers),
+        lambda client: _infer(client, name, body, "grpc" if grpc else "rest", headers),
         gateway=gateway,
         state_dir=state_dir,
         infer_timeout_seconds=seconds,
@@ -70,6 +70,28 @@ def infer(
     if show_headers:
         _show(answer)
     typer.echo(pretty(answer.body))
+
+
+async def _infer(
+    client: "AsyncClient",
+    name: str,
+    body: Mapping[str, Any] | list[Any],
+    protocol: Literal["rest", "grpc"],
+    headers: Mapping[str, str],
+) -> "JsonAnswer":
+    try:
+        return await client.infer_json(name, body, protocol=protocol, headers=headers)
+    except NotFound as error:
+        raise await _why_not_found(client, name, error) from None
+
+
+async def _why_not_found(client: "AsyncClient", name: str, error: NotFound) -> ModelyardError:
+    """A model that the scheduler knows is no typing error: say why it is nowhere. Asked only where it can be."""
+    try:
+        known = await client.explain(name)
+    except ModelyardError:
+        return error
+    return Unavailable(f"{error}; {known.explanation.summary}")
 
 
 def _headers(pairs: list[str]) -> dict[str, str]:

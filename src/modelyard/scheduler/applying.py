@@ -99,7 +99,7 @@ def _update_version(state: State, version: Version, model: Model, turn: Turn) ->
     if not counts_changed:
         return ApplyOutcome.UNCHANGED
     counts = model.replicas
-    turn.note_model(model.name, f"{counts.wanted} replicas are wanted (at least {counts.enough})")
+    turn.note_model(model.name, f"replicas wanted: {counts.wanted}, at least {counts.enough}")
     return ApplyOutcome.RESCHEDULED
 
 
@@ -150,7 +150,7 @@ def _notice(state: State, server: Server, notice: ServerNotice, turn: Turn) -> N
     server.notice = notice
     turn.servers_changed.add(server.name)
     if was != notice.expected_replicas:
-        turn.note(f"server/{server.name}", f"{notice.expected_replicas} replicas are expected")
+        turn.note(f"server/{server.name}", f"replicas expected: {notice.expected_replicas}")
         for name in [*state.unplaced, *sorted(_models_on(server))]:
             turn.touch(name)
     if notice.expected_replicas == 0 and server.manifest is None and not server.replicas:
@@ -188,7 +188,7 @@ def apply_server(state: State, event: ServerApplied, turn: Turn) -> None:
     server = state.servers.setdefault(manifest.name, Server(manifest.name))
     server.manifest = manifest
     turn.writes.append(PutServer(server.name, server.notice, manifest))
-    turn.note(f"server/{server.name}", f"{manifest.replicas.wanted} replicas of {manifest.server_config} are wanted")
+    turn.note(f"server/{server.name}", f"replicas of {manifest.server_config} wanted: {manifest.replicas.wanted}")
     turn.servers_changed.add(server.name)
     turn.manifests_changed = True
     turn.reply(event.ticket, Done(outcome))

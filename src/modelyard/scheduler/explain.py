@@ -7,7 +7,7 @@ from modelyard.domain.names import ReplicaId
 from modelyard.domain.status import Explanation, ReplicaModelState, Verdict
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, place
-from modelyard.scheduler.state import ModelRecord, Phase, State, Version
+from modelyard.scheduler.state import GOING, ModelRecord, Phase, State, Version
 from modelyard.scheduler.status import replica_state, serves_meanwhile
 
 
@@ -23,18 +23,19 @@ def explain_decision(state: State, name: str, refusals: Mapping[ReplicaId, str])
     version = record.wanted
     reasons = dict(refusals)
     held: dict[ReplicaId, str] = {}
+    leaving: dict[ReplicaId, str] = {}
     for assignment in version.assignments.values():
         replica = state.replica(assignment.replica)
         assert replica is not None
         if assignment.phase is not Phase.FAILED:
-            now = replica_state(record, assignment, replica)
-            held[assignment.replica] = _in_words(now)
+            words = _in_words(replica_state(record, assignment, replica))
+            (leaving if assignment.phase in GOING else held)[assignment.replica] = words
     for id in list(reasons):
         if id in held:
             del reasons[id]
     spare = {r.id: "not needed: the model has all its replicas" for r in state.replicas()}
     verdicts = [Verdict(id, True, words) for id, words in held.items()]
-    verdicts += [Verdict(id, False, said) for id, said in {**spare, **reasons}.items() if id not in held]
+    verdicts += [Verdict(id, False, said) for id, said in {**spare, **reasons, **leaving}.items() if id not in held]
     servers = sorted({id.server for id in held})
     return Explanation(
         summary=_summary(state, record, version, held),
