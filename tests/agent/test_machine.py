@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_refused_with_figures_before_anything_is_fetched() 
     (told,) = story.load(a_version("other", memory_bytes=30 << 20))
     assert isinstance(told, Tell)
     assert told.event.kind is ModelEventKind.LOAD_FAIL_MEMORY
-    assert told.event.message == "other_1 needs 30 MiB of memory; local/0 has 20 MiB free of 100 MiB"
+    assert told.event.message == "other_1 needs 30Mi of memory; local/0 has 20Mi free of 100Mi"
     assert told.event.available_bytes == 20 << 20
 
 
@@ -241,6 +241,26 @@ def test_a_load_lost_with_its_server_is_begun_again_a_bounded_number_of_times() 
         assert story.ready() == [Load(IRIS, "a")]
     story.tell(LoadFailed(I1, "connection reset", lost=True))
     assert story.told() == [("LOAD_FAILED", "iris_1")]
+
+
+def test_a_model_that_kills_its_server_does_not_make_those_beside_it_fail() -> None:
+    story = Story().begin()
+    killer, wine = a_version("killer"), a_version("wine")
+    story.load(killer)
+    story.load(wine)
+    story.tell(Fetched(killer.id, "k"))
+    story.tell(Fetched(wine.id, "w"))
+    story.tell(LoadFailed(killer.id, "connection reset", lost=True))
+    story.tell(LoadFailed(wine.id, "connection reset", lost=True))
+    assert story.ready() == [Load(killer, "k")]
+    story.load(IRIS)
+    assert story.tell(Fetched(I1, "a")) == [Save(IRIS, "a")]
+    story.tell(LoadFailed(killer.id, "connection reset", lost=True))
+    assert story.ready() == [Load(wine, "w")]
+    assert Load(IRIS, "a") in story.tell(Loaded(wine.id))
+    assert story.tell(Loaded(I1))[-1] == Load(killer, "k")
+    story.tell(LoadFailed(killer.id, "connection reset", lost=True))
+    assert story.told() == [("LOADED", "wine_1"), ("LOADED", "iris_1"), ("LOAD_FAILED", "killer_1")]
 
 
 def test_an_unload_ordered_while_the_server_is_down_is_done_when_it_is_back() -> None:

@@ -354,8 +354,13 @@ class Agent:
     # What goes on by itself -------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Once the server is there: unload what leaves, load what waits and fits, refuse what never will."""
+        """Once the server is there: unload what leaves, load what waits and fits, refuse what never will.
+
+        A load that lost its server before goes on alone: it may be the one that killed it.
+        """
         while self.server_up and not self._assignments.settled:
+            under_way = [it for it in self.entries.values() if it.phase is Phase.LOADING]
+            loading, suspect = bool(under_way), any(it.attempts for it in under_way)
             self._assignments.settled = True
             for version in list(self._assignments.queue):
                 entry = self.entries[version]
@@ -366,6 +371,9 @@ class Agent:
                     self._move(entry, Phase.FETCHING, Room)
                     self._effects.append(Fetch(entry.model_version))
                 elif self.ledger.fits(version):
+                    if suspect or (loading and entry.attempts):
+                        continue
+                    loading, suspect = True, entry.attempts > 0
                     self._move(entry, Phase.LOADING, Room)
                     self._effects.append(Load(entry.model_version, entry.artifact))
                 elif not self.ledger.will_fit(version):
