@@ -81,7 +81,37 @@ class TestRouting:
     async def test_server_health_is_answered_without_any_model(self, rig: Rig) -> None:
         gateway = await rig.gateway()
         for path in ("/v2/health/live", "/v2/health/ready"):
-            assert (await gateway.client.get(path)).status_code == 200
+            answer = await gateway.client.get(path)
+            assert (answer.status_code, answer.text) == (200, "{}")
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/v2/repository/models/iris_1/unload",
+            "/v2/repository/index",
+            "/v2/%72epository/index",
+            "/v2//repository/index",
+            "/v2/models/../repository/index",
+            "/v2/systemsharedmemory/status",
+        ],
+    )
+    async def test_callers_cannot_load_or_unload_on_servers(self, rig: Rig, path: str) -> None:
+        gateway, upstream = await with_iris(rig)
+        status = await gateway.raw_status("POST", path, "seldon-model: iris")
+        assert status == 404
+        assert not upstream.requests
+
+    async def test_callers_cannot_load_or_unload_on_servers_over_grpc(self, rig: Rig) -> None:
+        gateway, _ = await with_iris(rig)
+        for method in ("RepositoryModelUnload", "RepositoryModelLoad", "RepositoryIndex"):
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await gateway.channel.unary_unary(f"/{SERVICE}/{method}")(b"", metadata=(("seldon-model", "iris"),))
+            assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+            assert "serves inference only" in (raised.value.details() or "")
+
+    async def test_http_1_0_is_served(self, rig: Rig) -> None:
+        gateway, _ = await with_iris(rig)
+        assert await gateway.raw_status("GET", "/v2/models/iris", version="1.0") == 200
 
 
 class TestHeaders:

@@ -76,6 +76,16 @@ class GatewayProcess:
             headers={"seldon-model": model, **{k.replace("_", "-"): v for k, v in headers.items()}},
         )
 
+    async def raw_status(self, method: str, path: str, *headers: str, version: str = "1.1") -> int:
+        """The status of a request with this very path, which clients would tidy up."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        head = (f"{method} {path} HTTP/{version}", "host: gateway", "content-length: 0", *headers)
+        writer.write(("\r\n".join(head) + "\r\n\r\n").encode())
+        line = (await reader.readline()).decode()
+        writer.close()
+        await writer.wait_closed()
+        return int(line.split(" ")[1])
+
     async def grpc_infer(self, model: str | None, *more: tuple[str, str]) -> tuple[bytes, dict[str, str]]:
         call = self.channel.unary_unary(f"/{SERVICE}/ModelInfer")
         metadata = ((("seldon-model", model),) if model is not None else ()) + more

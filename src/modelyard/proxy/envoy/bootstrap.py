@@ -19,11 +19,25 @@ IDLE_STREAM = "3600s"
 _ADS: Json = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 # REST without the header names its model by path. Setting the header makes Envoy choose the scope anew.
+# What servers offer beside inference (loading, unloading, shared memory) is for their agents, not for callers.
 PATH_ROUTING = """
+local INFERENCE = {"^/v2/models/", "^/v2/pipelines/", "^/v2/health/", "^/v2/?$", "^/v2/?%?"}
+function for_agents_only(path)
+  if path:match("^/inference%.GRPCInferenceService/Repository") then return true end
+  if not path:match("^/v2") then return false end
+  for _, pattern in ipairs(INFERENCE) do
+    if path:match(pattern) then return false end
+  end
+  return true
+end
 function envoy_on_request(handle)
   local headers = handle:headers()
-  if headers:get("seldon-model") then return end
   local path = headers:get(":path") or ""
+  if for_agents_only(path) then
+    handle:respond({[":status"] = "404"}, "the gateway serves inference only: the scheduler loads and unloads")
+    return
+  end
+  if headers:get("seldon-model") then return end
   local model = path:match("^/v2/models/([^/?]+)")
   if model then
     headers:add("seldon-model", model)
@@ -127,6 +141,10 @@ def _http() -> Json:
         "@type": _FILTERS + ".network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "data",
         "codec_type": "AUTO",
+        "http_protocol_options": {"accept_http_10": True},
+        # So that no server reads a path in another way than the gateway does.
+        "normalize_path": True,
+        "merge_slashes": True,
         "server_header_transformation": "PASS_THROUGH",
         "skip_xff_append": True,
         "use_remote_address": False,
@@ -191,7 +209,13 @@ def _local_replies() -> Json:
         ([named], NOT_ANSWERED),
         ([], "%LOCAL_REPLY_BODY%"),
     )
-    mappers = []
+    healthy = {
+        "status_code_filter": {
+            "comparison": {"op": "EQ", "value": {"default_value": 200, "runtime_key": "modelyard.healthy"}}
+        }
+    }
+    as_it_is = {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}, "content_type": "application/json"}
+    mappers = [{"filter": healthy, "body_format_override": as_it_is}]
     for conditions, sentence in answers:
         mappers.append({"filter": _all([grpc, *conditions]), "body_format_override": _text(sentence)})
         if conditions:
