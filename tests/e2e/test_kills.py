@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from modelyard import Client
@@ -119,6 +120,25 @@ def test_no_request_to_another_replica_fails_while_a_runtime_is_gone(
     yard.until_whole(client)
     assert_answers(client, homes[index], "both")
     assert f"runtime-local-{index} was killed by SIGKILL; starting it again" in yard.log("up")
+
+
+def test_a_model_that_loses_its_server_asks_its_clients_to_try_again(
+    yard: Yard, client: Client, homes: dict[int, str]
+) -> None:
+    """A model that exists is never "not found" while its server is started again and loads it."""
+    body = {"inputs": [{"name": "X", "shape": [1, 4], "datatype": "FP32", "data": [5.1, 3.5, 1.4, 0.2]}]}
+    url = f"http://{yard.system().gateway}/v2/models/{homes[0]}/infer"
+    statuses: set[int] = set()
+    killed = yard.kill("runtime-local-0")
+
+    def answers() -> bool:
+        statuses.add(httpx.post(url, json=body, timeout=10).status_code)
+        return 200 in statuses
+
+    until(answers, "the model answers again")
+    assert statuses <= {200, 503}
+    yard.until_restarted(killed)
+    yard.until_whole(client)
 
 
 def test_a_killed_supervisor_leaves_the_parts_serving_and_the_next_one_adopts_them(tmp_path: Path) -> None:
