@@ -276,6 +276,8 @@ def test_a_refusal_is_one_line_with_its_exit_code(
         (["infer", "x", "-d", "{}", "-f", "y"], 2, "not both"),
         (["infer", "x", "-f", "/unheard-of"], 3, "cannot read /unheard-of"),
         (["infer", "x", "-d", "{}", "--header", "x"], 2, "is not K=V"),
+        (["infer", "x", "-d", '{"inputs": []}', "--header", "a b=c"], 2, "Illegal header name"),
+        (["load", "x", ""], 2, "a URI is needed"),
         (["get", "models", "--scheduler", "127.0.0.1:1"], 5, "cannot reach the scheduler at 127.0.0.1:1"),
         (["get", "models", "--scheduler", "nowhere"], 2, "write HOST:PORT"),
         (["infer", "x", "-d", REQUEST, "--gateway", "127.0.0.1:1"], 5, "cannot reach the gateway at 127.0.0.1:1"),

@@ -237,3 +237,9 @@ def test_the_docs_tell_of_every_method_and_every_parameter() -> None:
         assert f"`{name}(" in text, name
         for parameter in list(inspect.signature(method).parameters)[1:]:
             assert re.search(rf"\b{parameter}\b", calls), f"{name}({parameter})"
+
+
+async def test_a_blocking_client_can_be_closed_beside_a_running_loop() -> None:
+    client = Client(scheduler="127.0.0.1:1", gateway="127.0.0.1:1")
+    client.close()
+    client.close()

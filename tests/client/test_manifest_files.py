@@ -1,6 +1,8 @@
 """Manifest files: which are read, and what relative paths in them mean."""
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,18 @@ def test_a_relative_uri_starts_at_its_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(text("c", "remote:bucket"))
     uris = [it.item.spec.artifact.uri for it in read_manifests([str(tmp_path)]) if isinstance(it.item, Model)]
     assert uris == ["remote:bucket", f"{tmp_path}/deep/models/x", f"{tmp_path}/models/y"]
+
+
+def test_a_relative_uri_in_a_pipe_starts_where_the_reader_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    writing = threading.Thread(target=(tmp_path / "pipe").write_text, args=(text("a", "./x"),))
+    writing.start()
+    (manifest,) = read_manifests([str(tmp_path / "pipe")])
+    writing.join()
+    assert isinstance(manifest.item, Model)
+    assert manifest.item.spec.artifact.uri == f"{tmp_path}/here/x"
 
 
 @pytest.mark.parametrize("uri", ["file:///m", "http://h/m", "gs://b/m", "/abs", "models/x", ".hidden"])

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from modelyard.cli import options, shapes, table
+from modelyard.kit.errors import InvalidInput
 
 
 def load(
@@ -72,6 +73,8 @@ def load(
 
 def _absolute(uri: str) -> str:
     """A path of this machine in full: agents do not run in this folder."""
+    if not uri.strip():
+        raise InvalidInput("a URI is needed: where the model's files are")
     path = Path(uri).expanduser()
     if uri.startswith(("./", "../", "~")) or uri in (".", "..") or (":" not in uri and path.exists()):
         return str(path.resolve())

@@ -122,8 +122,14 @@ class _LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="modelyard-client", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="modelyard-client", daemon=True)
         self._thread.start()
+
+    def _live(self) -> None:
+        """The loop ends where it ran: the thread that closes it may run a loop of its own, as notebooks do."""
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
     @property
     def closed(self) -> bool:
@@ -149,5 +155,3 @@ class _LoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join()
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()

@@ -186,6 +186,8 @@ class GatewayCalls:
             )
         except httpx.TimeoutException:
             raise TimedOut(f"{name} did not answer within {self._infer_timeout_seconds:g} s") from None
+        except httpx.LocalProtocolError as error:
+            raise InvalidInput(f"the request cannot be sent: {error}") from None
         except httpx.TransportError as error:
             raise _Unreachable(f"cannot reach the gateway at {address}: {error or type(error).__name__}") from None
         except (httpx.InvalidURL, ValueError) as error:

@@ -44,7 +44,9 @@ def _texts(source: str) -> Iterable[tuple[str, str, Path]]:
     for file in files:
         try:
             with file.open(encoding="utf-8-sig") as stream:
-                yield str(file), stream.read(MAX_CHARACTERS + 1), file.parent  # one more: then it is refused
+                # A pipe, such as <(…) or /dev/stdin, lies nowhere. One character more: then it is refused.
+                folder = file.parent if file.is_file() else Path.cwd()
+                yield str(file), stream.read(MAX_CHARACTERS + 1), folder
         except UnicodeDecodeError as error:
             raise InvalidInput(f"{file} is not UTF-8 text: {error.reason} at byte {error.start}") from None
         except OSError as error:
