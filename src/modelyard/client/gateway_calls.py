@@ -1,5 +1,6 @@
 """What can be asked of the gateway: inference and metadata, over REST or gRPC."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -210,4 +211,7 @@ class _Unreachable(Unavailable):
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    for key, value in headers.items():
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", key) or not (value.isascii() and value.isprintable()):
+            raise InvalidInput(f"{f'{key}: {value}'!r} cannot be sent as a header over both REST and gRPC")
     return {key.lower(): value for key, value in headers.items()}
