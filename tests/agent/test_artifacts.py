@@ -136,7 +136,7 @@ async def test_downloads(cache: Artifacts, path: str, body: bytes, expected: dic
         ("/m.tgz", a_tar(model=b"0" * (2 << 20)), "unpacks to more than 1048576 bytes"),
         ("/m.zip", a_zip(**{f"f{i}": b"" for i in range(60)}), "or 50 files"),
         ("/m.zip", a_zip(), "it holds no files"),
-        ("/model.onnx", b"0" * (2 << 20), "larger than 1 MiB"),
+        ("/model.onnx", b"0" * (2 << 20), "larger than 1Mi"),
     ],
 )
 async def test_bad_downloads_leave_nothing(
