@@ -10,7 +10,8 @@ import grpc.aio
 import pytest
 
 from modelyard.domain.model import Artifact, Model, ModelSpec
-from modelyard.kit.errors import InvalidInput
+from modelyard.kit.errors import InvalidInput, Unavailable
+from modelyard.scheduler import core
 from modelyard.scheduler.messages import ModelAnswer, ModelApplied
 from tests.scheduler.rig import PATIENCE, Rig, agent, load_request, scheduler, until
 
@@ -101,6 +102,16 @@ async def test_a_caller_whose_time_is_up_while_the_disk_is_full_does_not_hold_up
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     room(rig)
     await asyncio.wait_for(ask(rig, applied("wine")), PATIENCE)
+
+
+async def test_who_asks_while_the_disk_is_full_is_told_so_in_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "TROUBLE_SECONDS", 0.1)
+    full(rig)
+    with pytest.raises(Unavailable, match=r"the journal cannot be written .* takes effect then"):
+        await asyncio.wait_for(ask(rig, applied("late", "x" * 9000)), PATIENCE)
+    room(rig)
+    await asyncio.wait_for(ask(rig, applied("next")), PATIENCE)
+    assert {it.name for it in rig.journal.read().models} == {"late", "next"}
 
 
 async def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:

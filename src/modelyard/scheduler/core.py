@@ -13,7 +13,7 @@ from typing import Protocol, assert_never
 
 from modelyard.domain.status import Note
 from modelyard.kit import clock
-from modelyard.kit.errors import ModelyardError
+from modelyard.kit.errors import ModelyardError, Unavailable
 from modelyard.scheduler import messages
 from modelyard.scheduler.journal import Journal
 from modelyard.scheduler.machine import Scheduler
@@ -25,6 +25,7 @@ from modelyard.scheduler.watching import Watches
 MAILBOX_EVENTS = 10_000
 BATCH_EVENTS = 500
 JOURNAL_RETRY_SECONDS = 1.0
+TROUBLE_SECONDS = 5.0  # how long who asks waits for a journal that cannot be written
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +76,22 @@ class Core:
         self._waiting[ticket] = asyncio.get_running_loop().create_future()
         try:
             await self._mailbox.put(event(ticket))
-            answer = await self._waiting[ticket]
+            answer = await self._answered(self._waiting[ticket])
         finally:
             del self._waiting[ticket]
         if isinstance(answer, ModelyardError):
             raise answer
         return answer
+
+    async def _answered(self, answer: "asyncio.Future[Answer]") -> Answer:
+        """Who asks is not left without a word while nothing can be written down."""
+        while not answer.done():
+            await asyncio.wait({answer}, timeout=TROUBLE_SECONDS)
+            if not answer.done() and self.trouble:
+                raise Unavailable(
+                    f"{self.trouble}; this change, too, takes effect then, unless the scheduler dies first"
+                )
+        return answer.result()
 
     async def on_disk(self, work: Callable[[Iterable[str]], None], what: Iterable[str]) -> None:
         """Something small to be written in the journal's own thread."""
