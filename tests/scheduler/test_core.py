@@ -110,6 +110,7 @@ async def test_who_asks_while_the_disk_is_full_is_told_so_in_time(rig: Rig, monk
     with pytest.raises(Unavailable, match=r"the journal cannot be written .* takes effect then"):
         await asyncio.wait_for(ask(rig, applied("late", "x" * 9000)), PATIENCE)
     room(rig)
+    await until(lambda: not rig.core.trouble, "the trouble is not over")
     await asyncio.wait_for(ask(rig, applied("next")), PATIENCE)
     assert {it.name for it in rig.journal.read().models} == {"late", "next"}
 
