@@ -152,7 +152,7 @@ def system(it: SystemStatus, addresses: Mapping[str, str], parts: list[dict[str,
         ),
         "gateways": [
             _known(
-                id=each.id, connected=each.connected, since=words.moment(each.since), proxyVersion=each.proxy_version
+                id=each.id, connected=each.connected, since=words.moment(each.since), proxyVersion=each.config_version
             )
             for each in it.gateways
         ],

@@ -94,7 +94,7 @@ def _show(told: "SystemStatus", servers: "list[ServerStatus]", *, wide: bool) ->
     for gateway in told.gateways:
         state = "connected" if gateway.connected else "not connected"
         since = f" for {words.age(gateway.since, now)}" if gateway.since else ""
-        proxy = f", proxy version {gateway.proxy_version}" if gateway.proxy_version else ""
+        proxy = f", configuration {gateway.config_version}" if gateway.config_version else ""
         typer.echo(f"gateway {gateway.id}: {state}{since}{proxy}")
     for refusal in told.refusals:
         table.warn(f"gateway {refusal.gateway} refused {refusal.resource}: {refusal.reason}")

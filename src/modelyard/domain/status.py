@@ -156,7 +156,7 @@ class GatewayStatus:
     id: str
     connected: bool
     since: float
-    proxy_version: str = ""
+    config_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,7 @@ def decode_system(message: ours.GetSystemResponse) -> SystemStatus:
         started=decode_time(message.started),
         waiting_for=message.waiting_for,
         gateways=tuple(
-            GatewayStatus(it.id, it.connected, decode_time(it.since), it.proxy_version) for it in message.gateways
+            GatewayStatus(it.id, it.connected, decode_time(it.since), it.config_version) for it in message.gateways
         ),
         refusals=tuple(RefusedResource(it.gateway, it.resource, it.reason) for it in message.refusals),
         warnings=tuple(message.warnings),
@@ -221,7 +221,7 @@ def encode_system(it: SystemStatus) -> ours.GetSystemResponse:
     )
     encode_time(it.started, message.started)
     for gateway in it.gateways:
-        added = message.gateways.add(id=gateway.id, connected=gateway.connected, proxy_version=gateway.proxy_version)
+        added = message.gateways.add(id=gateway.id, connected=gateway.connected, config_version=gateway.config_version)
         encode_time(gateway.since, added.since)
     for refusal in it.refusals:
         message.refusals.add(gateway=refusal.gateway, resource=refusal.resource, reason=refusal.reason)

@@ -277,16 +277,16 @@ class GetSystemResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., started: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting_for: _Optional[str] = ..., gateways: _Optional[_Iterable[_Union[Gateway, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[Refusal, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., providers: _Optional[int] = ...) -> None: ...
 
 class Gateway(_message.Message):
-    __slots__ = ("id", "connected", "since", "proxy_version")
+    __slots__ = ("id", "connected", "since", "config_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     CONNECTED_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
-    PROXY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     connected: bool
     since: _timestamp_pb2.Timestamp
-    proxy_version: str
-    def __init__(self, id: _Optional[str] = ..., connected: bool = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., proxy_version: _Optional[str] = ...) -> None: ...
+    config_version: str
+    def __init__(self, id: _Optional[str] = ..., connected: bool = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., config_version: _Optional[str] = ...) -> None: ...
 
 class Refusal(_message.Message):
     __slots__ = ("gateway", "resource", "reason")
