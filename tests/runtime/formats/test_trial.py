@@ -1,5 +1,6 @@
 """Files that would end the process that reads them end a child, and are refused."""
 
+import re
 import time
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import xgboost
 from sklearn.datasets import load_iris
 
 from modelyard.kit.errors import InvalidInput
+from modelyard.runtime.formats import lightgbm as formats_lightgbm
 from modelyard.runtime.formats import trial
+from modelyard.runtime.formats import xgboost as formats_xgboost
 from modelyard.runtime.formats.lightgbm import LIBRARY as LIGHTGBM
 from modelyard.runtime.formats.xgboost import LIBRARY as XGBOOST
 
@@ -42,14 +45,14 @@ def test_whole_files_pass(text: Path, ubjson: Path):
 def test_a_file_that_was_cut_off_is_refused_wherever_that_was(
     tmp_path: Path, text: Path, ubjson: Path, kind: str, share: float
 ):
-    source, library = {"xgboost": (ubjson, XGBOOST), "lightgbm": (text, LIGHTGBM)}[kind]
+    source, reader = {"xgboost": (ubjson, formats_xgboost), "lightgbm": (text, formats_lightgbm)}[kind]
     cut = tmp_path / source.name
     content = source.read_bytes()
     # LightGBM's trees are followed by what it does not read.
     whole = len(content) if kind == "xgboost" else content.index(b"end of trees")
     cut.write_bytes(content[: int(whole * share)])
     with pytest.raises(InvalidInput) as refused:
-        trial.load(library._name, kind, cut)
+        reader.read(cut, threads=1)
     assert f"cannot load {cut.name}: " in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -60,8 +63,9 @@ def test_a_library_that_ends_the_process_is_named(tmp_path: Path, text: Path):
     cut.write_bytes(content[: content.index(b"Tree=1")])
     with pytest.raises(InvalidInput) as refused:
         trial.load(LIGHTGBM._name, "lightgbm", cut)
-    assert str(refused.value) == (
-        "LightGBM cannot load model.txt: the file is damaged (LightGBM ended with SIGABRT when it read it)"
+    assert re.fullmatch(
+        r"LightGBM cannot load model.txt: the file is damaged \(LightGBM ended with SIG[A-Z]+ when it read it\)",
+        str(refused.value),
     )
 
 

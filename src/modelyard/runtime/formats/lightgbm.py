@@ -8,7 +8,7 @@ import lightgbm
 from lightgbm.basic import _LIB as LIBRARY
 
 from modelyard.kit.errors import InvalidInput
-from modelyard.runtime.formats import trial
+from modelyard.runtime.formats import lightgbm_text, trial
 from modelyard.runtime.formats.booster import BoosterModel
 from modelyard.runtime.formats.content import LIGHTGBM
 from modelyard.runtime.formats.trial import message
@@ -21,6 +21,9 @@ _REFUSALS = (lightgbm.basic.LightGBMError, ValueError)
 
 def read(path: Path, *, threads: int) -> BoosterModel:
     """Raises `InvalidInput` when LightGBM cannot load it. `threads`: of one prediction."""
+    problem = lightgbm_text.problem(path.read_bytes())
+    if problem is not None:
+        raise InvalidInput(f"LightGBM cannot load {path.name}: the file is damaged: {problem}")
     trial.load(LIBRARY._name, LIGHTGBM, path)
     try:
         booster = lightgbm.Booster(model_file=str(path))
