@@ -53,6 +53,14 @@ def test_a_file_that_ends_within_its_trees_is_not_whole(length: int):
     assert problem(WHOLE[:length]) is not None
 
 
+PARAMETERS = WHOLE.index(b"parameters:") + len(b"parameters:")
+
+
+@given(st.integers(PARAMETERS, WHOLE.index(b"end of parameters")))
+def test_a_file_that_ends_within_its_parameters_is_not_whole(length: int):
+    assert problem(WHOLE[:length]) == "it ends before its parameters do"
+
+
 @given(st.integers(TREES + 6, END - 1), st.integers(1, 300))
 def test_a_file_with_a_hole_in_its_trees_is_not_whole(place: int, length: int):
     assert problem(WHOLE[:place] + WHOLE[min(place + length, END) :]) is not None

@@ -1,7 +1,7 @@
 """Whether a LightGBM file is whole: its header tells the size of every tree. Pure.
 
-LightGBM itself takes a file that ends within a tree, or whose line ends were changed, and then reads beyond it: it
-crashes at once, later, or never and predicts nonsense.
+LightGBM itself takes a file that ends too early, or whose line ends were changed, and then reads beyond it: it crashes
+at once, later, or never and predicts nonsense.
 """
 
 import re
@@ -10,6 +10,8 @@ _SIZES = re.compile(rb"^tree_sizes=([\d ]*)\r?$", re.MULTILINE)
 _FIRST_TREE = re.compile(rb"^Tree=0\r?$", re.MULTILINE)
 _TREE = b"Tree="
 _END = b"end of trees"
+_PARAMETERS = b"\nparameters:"
+_END_OF_PARAMETERS = b"\nend of parameters"
 
 
 def problem(content: bytes) -> str | None:
@@ -27,4 +29,6 @@ def problem(content: bytes) -> str | None:
         return f"it ends before its {len(listed)} trees do"
     if not content.startswith(_END, place):
         return f"its {len(listed)} trees have not the sizes that its header says"
+    if _PARAMETERS in content[place:] and _END_OF_PARAMETERS not in content[place:]:
+        return "it ends before its parameters do"
     return None

@@ -59,6 +59,9 @@ def _lightgbm(library: Any, path: str) -> None:
     normal, first, everything, float64, one, row_by_row = 0, 0, -1, 1, 1, 1
     call("LGBM_BoosterCreateFromModelfile", path.encode(), ctypes.byref(iterations), ctypes.byref(booster))
     call("LGBM_BoosterGetNumFeature", booster, ctypes.byref(features))
+    parameters = ctypes.create_string_buffer(1 << 20)  # which the Python package asks for
+    size = ctypes.c_int64(len(parameters))
+    call("LGBM_BoosterGetLoadedParam", booster, size, ctypes.byref(ctypes.c_int64()), parameters)
     call("LGBM_BoosterCalcNumPredict", booster, one, normal, first, everything, ctypes.byref(length))
     row, found = (ctypes.c_double * features.value)(), (ctypes.c_double * max(length.value, 1))()
     shape = (ctypes.c_int32(1), ctypes.c_int32(features.value), row_by_row)
