@@ -10,12 +10,16 @@ XGBOOST = "xgboost"
 LIGHTGBM = "lightgbm"
 FORMATS = (ONNX, SKLEARN, XGBOOST, LIGHTGBM)
 
+# The one suffix of scikit-learn's that is no pickle.
+SKOPS = ".skops"
+
 # The formats that a suffix may stand for.
 SUFFIXES: Mapping[str, tuple[str, ...]] = {
     ".onnx": (ONNX,),
     ".joblib": (SKLEARN,),
     ".pkl": (SKLEARN,),
     ".pickle": (SKLEARN,),
+    SKOPS: (SKLEARN,),
     ".ubj": (XGBOOST,),
     ".json": (XGBOOST,),
     ".bst": (XGBOOST, LIGHTGBM),

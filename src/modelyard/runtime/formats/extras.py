@@ -8,15 +8,17 @@ from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import first_line
 from modelyard.runtime.formats.content import LIGHTGBM, XGBOOST
 
-# Each is a format, a capability, the module that has to be there, and the extra that brings it.
-EXTRAS = {XGBOOST: "XGBoost", LIGHTGBM: "LightGBM"}
+# By the module that has to be there, which is the name of the extra too.
+EXTRAS = {XGBOOST: "XGBoost", LIGHTGBM: "LightGBM", "skops": "skops"}
+# Those that are formats, and capabilities, of their own.
+FORMATS = (XGBOOST, LIGHTGBM)
 
 T = TypeVar("T")
 
 
 def installed() -> tuple[str, ...]:
     """The formats whose library is there, without importing it."""
-    return tuple(name for name in EXTRAS if importlib.util.find_spec(name) is not None)
+    return tuple(name for name in FORMATS if importlib.util.find_spec(name) is not None)
 
 
 def imported(name: str, imports: Callable[[], T]) -> T:

@@ -1,9 +1,10 @@
 """From a model's folder to a model in memory. Slow: run it in a thread."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import OutOfMemory
@@ -45,15 +46,18 @@ def _read(found: artifact.ArtifactFile, options: Options) -> Model:
         from modelyard.runtime.formats import onnx
 
         return onnx.read(found.path, intra_op_threads=options.intra_op_threads)
-    if found.format in extras.EXTRAS:
+    if found.format in extras.FORMATS:
         read = extras.imported(found.format, partial(_booster_reader, found.format))
         return read(found.path, threads=options.intra_op_threads)
+    from modelyard.runtime.formats import sklearn
+
+    if found.path.suffix == content.SKOPS:
+        unpack = extras.imported("skops", _skops_reader)
+        return sklearn.SklearnModel(unpack(found.path), found.path.name)
     if not options.pickle:
         raise InvalidInput(
             f"{found.path.name} is a pickle, which runs code when it is loaded: not allowed here (--no-pickle)"
         )
-    from modelyard.runtime.formats import sklearn
-
     return sklearn.read(found.path)
 
 
@@ -65,3 +69,9 @@ def _booster_reader(kind: str) -> _BoosterReader:
     from modelyard.runtime.formats import lightgbm
 
     return lightgbm.read
+
+
+def _skops_reader() -> Callable[[Path], Any]:
+    from modelyard.runtime.formats import skops_file
+
+    return skops_file.read
