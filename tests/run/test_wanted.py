@@ -76,6 +76,13 @@ def test_capabilities_replace_and_extras_add() -> None:
     assert wanted.settings(server()).capabilities == wanted.BUILT_IN_CAPABILITIES
 
 
+def test_what_is_installed_beside_is_announced_unless_a_manifest_says_its_own() -> None:
+    built_in = (*wanted.BUILT_IN_CAPABILITIES, "xgboost")
+    manifests = [server("a"), server("b", capabilities=("onnx",)), server("c", extra_capabilities=("gpu",))]
+    plan = wanted.decide(manifests, {}, built_in)
+    assert [it.capabilities for it in plan.start.values()] == [built_in, ("onnx",), (*built_in, "gpu")]
+
+
 def test_the_scheduler_is_told_of_what_is_run_and_of_what_went_away() -> None:
     manifests = [ServerManifest("a", Replicas(2, 1, 3)), server("b", server_config="triton")]
     assert wanted.notices(manifests, gone={"a", "c"}, refused={"b": "no"}) == (

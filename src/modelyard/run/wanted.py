@@ -8,6 +8,7 @@ from modelyard.domain.server import ServerManifest, ServerNotice
 from modelyard.run.replica import ReplicaSettings
 
 BUILT_IN = "modelyard"
+# What needs no extra: a replica with the libraries of more formats has those too.
 BUILT_IN_CAPABILITIES = ("modelyard", "onnx", "sklearn")
 DEFAULT_MEMORY_BYTES = 1 << 30
 MOST_REPLICAS = 64  # of one server on one machine: a typing slip must not start a thousand processes
@@ -23,12 +24,17 @@ class Plan:
     refused: Mapping[str, str]
 
 
-def decide(wanted: Iterable[ServerManifest], there: Mapping[ReplicaId, ReplicaSettings]) -> Plan:
-    """`there`: the replicas that run or are being started, not those that are being stopped."""
+def decide(
+    wanted: Iterable[ServerManifest],
+    there: Mapping[ReplicaId, ReplicaSettings],
+    built_in: tuple[str, ...] = BUILT_IN_CAPABILITIES,
+) -> Plan:
+    """`there`: the replicas that run or are being started, not those that are being stopped. `built_in`: what the
+    built-in runtime can serve here."""
     servers = {manifest.name: manifest for manifest in wanted}
     refused = {name: problem for name, it in servers.items() if (problem := refusal(it)) is not None}
     want = {
-        ReplicaId(name, index): settings(manifest)
+        ReplicaId(name, index): settings(manifest, built_in)
         for name, manifest in servers.items()
         if name not in refused
         for index in range(manifest.replicas.wanted)
@@ -63,8 +69,8 @@ def refusal(manifest: ServerManifest) -> str | None:
     return None
 
 
-def settings(manifest: ServerManifest) -> ReplicaSettings:
-    base = manifest.capabilities or BUILT_IN_CAPABILITIES
+def settings(manifest: ServerManifest, built_in: tuple[str, ...] = BUILT_IN_CAPABILITIES) -> ReplicaSettings:
+    base = manifest.capabilities or built_in
     extra = tuple(it for it in manifest.extra_capabilities if it not in base)
     return ReplicaSettings(
         memory_bytes=DEFAULT_MEMORY_BYTES if manifest.memory_bytes is None else manifest.memory_bytes,

@@ -13,13 +13,14 @@ from modelyard.domain.server import ServerManifest
 from modelyard.kit.errors import Unavailable
 from modelyard.kit.tasks import TaskSet
 from modelyard.proxy.envoy import process as envoy
-from modelyard.run import commands, ending, first_server, overview, ports, processes, ready, system
+from modelyard.run import commands, ending, first_server, overview, ports, processes, ready, system, wanted
 from modelyard.run.local_provider import LocalProvider
 from modelyard.run.options import UpOptions
 from modelyard.run.ports import HOST
 from modelyard.run.provider import ServerWatch
 from modelyard.run.supervisor import PartSpec, Supervisor
 from modelyard.run.system import Part, System
+from modelyard.runtime.formats import extras
 from modelyard.wire import control, grpc_server, service
 
 READY_SECONDS = 60.0
@@ -153,7 +154,14 @@ class WholeSystem:
             on_problem=lambda server, text: problems.put_nowait((server, text)),
         )
         agents = f"{HOST}:{self._ports.agents}"
-        watch = ServerWatch(provider, scheduler=self.scheduler, agents=agents, name=name, problems=problems)
+        watch = ServerWatch(
+            provider,
+            scheduler=self.scheduler,
+            agents=agents,
+            name=name,
+            problems=problems,
+            built_in=(*wanted.BUILT_IN_CAPABILITIES, *extras.installed()),  # replicas run on this very Python
+        )
         self._watch, self._provider = watch, provider
         self._tasks.start(watch.run(), name="watch servers")
         self._tasks.start(self._end_leftovers(watch, provider), name="end leftovers")

@@ -62,6 +62,42 @@ def test_what_is_not_clear_is_refused_with_the_models_name(tmp_path, files, sett
     assert says in str(refused.value)
 
 
+XGBOOST = b'{"learner":{'
+LIGHTGBM = b"tree\nversion=v4\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "path", "kind"),
+    [
+        pytest.param(
+            {"booster.json": XGBOOST, "model-settings.json": b'{"name": "iris"}'},
+            None,
+            "booster.json",
+            "xgboost",
+            id="other JSON beside it",
+        ),
+        pytest.param({"b.bst": XGBOOST}, {}, "b.bst", "xgboost", id="bst by content"),
+        pytest.param({"b.bst": LIGHTGBM}, {}, "b.bst", "lightgbm", id="the other bst by content"),
+        pytest.param({"b.bst": XGBOOST, "a.bst": LIGHTGBM}, {"format": "xgboost"}, "b.bst", "xgboost", id="told"),
+        pytest.param({"b.bst": b"?"}, {"format": "xgboost", "file": "b.bst"}, "b.bst", "xgboost", id="told both"),
+        pytest.param({"m.txt": LIGHTGBM, "requirements.txt": b"x"}, {}, "m.txt", "lightgbm", id="other text beside it"),
+        pytest.param({"2/m.txt": LIGHTGBM, "requirements.txt": b"x"}, {}, "2/m.txt", "lightgbm", id="text above it"),
+    ],
+)
+def test_boosters_are_found_by_content(tmp_path, files, settings, path, kind):
+    made = folder(tmp_path, *files, settings=settings)
+    for name, content in files.items():
+        (made / name).write_bytes(content)
+    found = artifact.find(made)
+    assert (found.path, found.format) == (made / path, kind)
+
+
+def test_files_that_might_have_been_the_model_are_named(tmp_path):
+    made = folder(tmp_path, "1/model.json", settings={})
+    with pytest.raises(InvalidInput, match=r"no model file found \(1/model\.json: neither XGBoost's nor LightGBM's"):
+        artifact.find(made)
+
+
 def test_a_missing_folder_is_not_found(tmp_path):
     with pytest.raises(NotFound, match="no model 'iris'"):
         artifact.find(tmp_path / "iris")

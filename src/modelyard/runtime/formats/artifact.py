@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.kit.errors import InvalidInput, NotFound
+from modelyard.runtime.formats.content import FORMATS, SUFFIXES, TO_BE_LOOKED_INTO, format_of
 
 SETTINGS = "modelyard-model.json"
-
-ONNX = "onnx"
-SKLEARN = "sklearn"
-SUFFIXES = {".onnx": ONNX, ".joblib": SKLEARN, ".pkl": SKLEARN, ".pickle": SKLEARN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +58,8 @@ def find(folder: Path) -> ArtifactFile:
 
 
 def _candidates(folder: Path, wanted: str | None) -> list[Path]:
-    return sorted(
-        it
-        for it in folder.iterdir()
-        if it.is_file() and it.suffix in SUFFIXES and (wanted is None or SUFFIXES[it.suffix] == wanted)
-    )
+    files = sorted(it for it in folder.iterdir() if it.is_file())
+    return [it for it in files if (seen := format_of(it)) is not None and wanted in (None, seen)]
 
 
 def _only(folder: Path, found: list[Path], wanted: str | None, version: str) -> ArtifactFile:
@@ -77,18 +71,24 @@ def _only(folder: Path, found: list[Path], wanted: str | None, version: str) -> 
         raise InvalidInput(f"{folder.name}: several files could be the model ({names}); name one in {SETTINGS}")
     if not found:
         raise InvalidInput(
-            f"{folder.name}: no {wanted or 'model'} file found; the runtime serves {', '.join(SUFFIXES)} files"
+            f"{folder.name}: no {wanted or 'model'} file found{_looked_into(folder)}; "
+            f"the runtime serves {', '.join(SUFFIXES)} files"
         )
     return ArtifactFile(found[0], wanted or _format_of(found[0]), version)
 
 
+def _looked_into(folder: Path) -> str:
+    """Files that might have been the model, so that nobody has to guess why they are not."""
+    files = sorted(it for it in folder.rglob("*") if it.suffix in TO_BE_LOOKED_INTO and it.is_file())
+    names = [str(it.relative_to(folder)) for it in files if it.name != SETTINGS and format_of(it) is None]
+    return f" ({', '.join(names[:3])}: neither XGBoost's nor LightGBM's by content)" if names else ""
+
+
 def _format_of(path: Path) -> str:
-    try:
-        return SUFFIXES[path.suffix]
-    except KeyError:
-        raise InvalidInput(
-            f"{path.name} is of no known format; the runtime serves {', '.join(SUFFIXES)} files"
-        ) from None
+    found = format_of(path)
+    if found is None:
+        raise InvalidInput(f"{path.name} is of no known format; the runtime serves {', '.join(SUFFIXES)} files")
+    return found
 
 
 def _settings(path: Path) -> _Settings:
@@ -109,6 +109,6 @@ def _settings(path: Path) -> _Settings:
         if not isinstance(value, types[key]) or isinstance(value, bool):
             raise InvalidInput(f"{path.parent.name}: '{key}' in {SETTINGS} must be of type {types[key].__name__}")
     settings = _Settings(**found)
-    if settings.format is not None and settings.format not in SUFFIXES.values():
-        raise InvalidInput(f"{path.parent.name}: format '{settings.format}' is not served; known: {ONNX}, {SKLEARN}")
+    if settings.format is not None and settings.format not in FORMATS:
+        raise InvalidInput(f"{path.parent.name}: format '{settings.format}' is not served; known: {', '.join(FORMATS)}")
     return settings

@@ -15,6 +15,7 @@ import sklearn.base  # noqa: F401  # so that no load pays for the import but the
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import ModelFailed, first_line
+from modelyard.runtime.formats.rows import Rows
 from modelyard.runtime.model import Signature
 from modelyard.wire.oip import raw
 from modelyard.wire.oip.nouns import BYTES, DATATYPES, Array, Tensor, TensorMetadata
@@ -48,9 +49,9 @@ class SklearnModel:
         methods = [name for name in METHODS if callable(getattr(estimator, name, None))]
         if not methods:
             raise InvalidInput(f"{file} holds a {type(estimator).__name__}, which has no 'predict' or 'transform'")
-        self._features: int | None = getattr(estimator, "n_features_in_", None)
-        self._columns: tuple[str, ...] = tuple(map(str, getattr(estimator, "feature_names_in_", ())))
-        width = self._features if self._features is not None else -1
+        features: int | None = getattr(estimator, "n_features_in_", None)
+        self._rows = Rows(features, tuple(map(str, getattr(estimator, "feature_names_in_", ()))), _plain)
+        width = features if features is not None else -1
         self.signature = Signature(
             platform="sklearn",
             inputs=(TensorMetadata(INPUT, "FP64", (-1, width)),),
@@ -59,9 +60,7 @@ class SklearnModel:
         )
 
     def fit(self, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
-        if len(tensors) == 1 and (tensors[0].name not in self._columns or len(self._columns) == 1):
-            return {INPUT: self._whole(tensors[0])}
-        return {INPUT: self._from_columns(tensors)}
+        return {INPUT: self._rows.fit(tensors)}
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:
         rows = inputs[INPUT]
@@ -73,38 +72,6 @@ class SklearnModel:
         except ValueError as error:  # how scikit-learn refuses its input
             raise InvalidInput(f"the model refused the input tensor: {first_line(error)}") from None
         return _tensor(name, found)
-
-    def _whole(self, tensor: Tensor) -> Array:
-        """All columns in one tensor."""
-        data = tensor.data
-        if data.ndim == 0 or (data.ndim == 1 and self._features not in (None, 1)):
-            raise InvalidInput(f"tensor '{tensor.name}' has shape {list(data.shape)}, the model takes rows of features")
-        if data.ndim >= 2 and self._features is not None and data.shape[1] != self._features:
-            raise InvalidInput(
-                f"tensor '{tensor.name}' has {data.shape[1]} features in a row, the model takes {self._features}"
-            )
-        if data.ndim == 1 and self._features == 1:
-            data = data.reshape(-1, 1)
-        return _plain(data, tensor.name)
-
-    def _from_columns(self, tensors: Sequence[Tensor]) -> Array:
-        """A tensor of shape [rows] or [rows, 1] for each of the model's columns."""
-        given = {tensor.name: tensor for tensor in tensors}
-        if not self._columns:
-            raise InvalidInput(f"the model takes one input tensor, with all features of a row; it got {len(tensors)}")
-        for name in given:
-            if name not in self._columns:
-                raise InvalidInput(f"tensor '{name}' is no column of the model; it has {', '.join(self._columns)}")
-        columns: list[Array] = []
-        for name in self._columns:
-            if name not in given:
-                raise InvalidInput(f"input tensor '{name}' is missing; the model has the columns {self._columns}")
-            data = _plain(given[name].data, name)
-            rows = data.shape[0] if data.ndim else 0
-            if data.shape not in ((rows,), (rows, 1)) or (columns and len(columns[0]) != rows):
-                raise InvalidInput(f"tensor '{name}' has shape {list(data.shape)}, a column of equal rows is wanted")
-            columns.append(data.reshape(rows))
-        return np.column_stack(columns)
 
 
 def _plain(data: Array, tensor: str) -> Array:

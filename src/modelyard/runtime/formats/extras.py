@@ -1,0 +1,38 @@
+"""The libraries that are not installed by default: which there are, and the sentence for a missing one."""
+
+import importlib.util
+from collections.abc import Callable
+from typing import TypeVar
+
+from modelyard.kit.errors import InvalidInput
+from modelyard.runtime.errors import first_line
+from modelyard.runtime.formats.content import LIGHTGBM, XGBOOST
+
+# By the module that has to be there, which is the name of the extra too.
+EXTRAS = {XGBOOST: "XGBoost", LIGHTGBM: "LightGBM", "skops": "skops"}
+# Those that are formats, and capabilities, of their own.
+FORMATS = (XGBOOST, LIGHTGBM)
+
+T = TypeVar("T")
+
+
+def installed() -> tuple[str, ...]:
+    """The formats whose library is there, without importing it."""
+    return tuple(name for name in FORMATS if importlib.util.find_spec(name) is not None)
+
+
+def imported(name: str, imports: Callable[[], T]) -> T:
+    """What `imports` imports. Raises `InvalidInput` where the library is not installed or not usable."""
+    try:
+        return imports()
+    except MemoryError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise InvalidInput(f"{EXTRAS[name]} needs the Python package '{error.name}', which is missing") from None
+        raise InvalidInput(
+            f"{EXTRAS[name]} is not installed where this server runs: `pip install 'modelyard[{name}]'` brings it"
+        ) from None
+    except Exception as error:  # a library of the system that is missing, a version that does not fit
+        what = f"{type(error).__name__}: {first_line(error)}"
+        raise InvalidInput(f"{EXTRAS[name]} is installed, but cannot be imported: {what}") from None

@@ -1,0 +1,43 @@
+"""LightGBM boosters. LGBMClassifier and its like save plain boosters too, so `predict` is what a booster predicts."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+from lightgbm.basic import _LIB as LIBRARY
+
+from modelyard.kit.errors import InvalidInput
+from modelyard.runtime.formats import lightgbm_text, trial
+from modelyard.runtime.formats.booster import BoosterModel
+from modelyard.runtime.formats.content import LIGHTGBM
+from modelyard.runtime.formats.trial import message
+from modelyard.wire.oip.nouns import Array
+
+lightgbm.register_logger(logging.getLogger(__name__))  # it prints otherwise
+
+_REFUSALS = (lightgbm.basic.LightGBMError, ValueError)
+
+
+def read(path: Path, *, threads: int) -> BoosterModel:
+    """Raises `InvalidInput` when LightGBM cannot load it. `threads`: of one prediction."""
+    problem = lightgbm_text.problem(path.read_bytes())
+    if problem is not None:
+        raise InvalidInput(f"LightGBM cannot load {path.name}: the file is damaged: {problem}")
+    trial.load(LIBRARY._name, LIGHTGBM, path)
+    try:
+        booster = lightgbm.Booster(model_file=str(path))
+        features = booster.num_feature()
+
+        def predict(rows: Array) -> Any:
+            return booster.predict(rows, num_threads=threads)
+
+        return BoosterModel(LIGHTGBM, "FP64", features, _columns(booster), {"predict": predict}, _REFUSALS)
+    except _REFUSALS as error:
+        raise InvalidInput(f"LightGBM cannot load {path.name}: {message(str(error))}") from None
+
+
+def _columns(booster: lightgbm.Booster) -> list[str]:
+    """The names that the data had; those that LightGBM makes up are none."""
+    names = [str(it) for it in booster.feature_name()]
+    return [] if names == [f"Column_{index}" for index in range(len(names))] else names
