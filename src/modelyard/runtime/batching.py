@@ -27,7 +27,7 @@ class Limits:
 
     requests: int = 64
     rows: int = 256
-    input_bytes: int = 1 << 20
+    input_bytes: int = 256 << 10
     wait_seconds: float = 0.0
 
 
