@@ -47,7 +47,7 @@ def start(repository: Path, *flags: str) -> Runtime:
         [*command, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", *flags],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])},
     )
     runtime = Runtime(process, repository)
     assert process.stderr is not None
