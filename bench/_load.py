@@ -1,4 +1,6 @@
-"""A load generator on raw sockets, in a process of its own: `python -m bench._load PORT CONNECTIONS SECONDS MODELS`.
+"""A load generator on raw sockets, in a process of its own.
+
+`python -m bench._load PORT CONNECTIONS SECONDS MODELS [BODY]`
 
 It keeps one request in flight on every connection, takes the models in turn, and prints the number of answers and of
 answers other than 200. Envoy's CPU is what is measured: how fast this program is does not matter, only how many
@@ -20,9 +22,9 @@ class _Connection:
     buffer: bytes = b""
 
 
-def drive(port: int, connections: int, seconds: float, models: int) -> tuple[int, int]:
+def drive(port: int, connections: int, seconds: float, models: int, body: bytes = BODY) -> tuple[int, int]:
     """Answers, and of those the ones that were not 200."""
-    requests = [_request(number) for number in range(models)]
+    requests = [_request(number, body) for number in range(models)]
     selector = selectors.DefaultSelector()
     answers = failures = turn = 0
     step = max(1, models // 97) | 1  # spread over all models, not the first few
@@ -52,12 +54,12 @@ def drive(port: int, connections: int, seconds: float, models: int) -> tuple[int
     return answers, failures
 
 
-def _request(number: int) -> bytes:
+def _request(number: int, body: bytes) -> bytes:
     head = (
         f"POST /v2/models/m{number}/infer HTTP/1.1\r\nhost: gateway\r\nseldon-model: m{number}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(BODY)}\r\n\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + BODY
+    return head.encode() + body
 
 
 def _complete(buffer: bytes) -> int | None:
@@ -71,5 +73,6 @@ def _complete(buffer: bytes) -> int | None:
 
 
 if __name__ == "__main__":
-    answers, failures = drive(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))
+    sent = sys.argv[5].encode() if len(sys.argv) > 5 else BODY
+    answers, failures = drive(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]), sent)
     sys.stdout.write(f"{answers} {failures}\n")

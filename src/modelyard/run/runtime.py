@@ -37,7 +37,7 @@ def _settings(arguments: argparse.Namespace) -> server.Settings:
         http=arguments.http,
         grpc=arguments.grpc,
         predict_threads=arguments.predict_threads,
-        formats=Options(pickle=arguments.pickle, intra_op_threads=arguments.intra_op_threads),
+        formats=Options(pickle=arguments.pickle, intra_op_threads=arguments.intra_op_threads, batch=arguments.batch),
     )
 
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--grpc", type=_address, default=("127.0.0.1", 8081), metavar="HOST:PORT")
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR", help="a folder of models' folders")
     parser.add_argument("--no-pickle", dest="pickle", action="store_false", help="refuse .joblib and .pkl artifacts")
+    parser.add_argument("--no-batch", dest="batch", action="store_false", help="run every request as a call of its own")
     parser.add_argument(
         "--intra-op-threads", type=_positive, default=1, metavar="N", help="of one prediction (not scikit-learn)"
     )

@@ -1,28 +1,28 @@
 """One inference, whichever protocol it came by: find the model, fit the tensors, predict, name the answer."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
-from modelyard.kit.errors import ModelyardError
-from modelyard.runtime import fitting
-from modelyard.runtime.errors import ModelFailed, first_line
+from modelyard.runtime import batching, fitting
 from modelyard.runtime.formats.load import LoadedModel
+from modelyard.runtime.predicting import predict
 from modelyard.runtime.repository import InUse, Repository
+from modelyard.runtime.together import Together
 from modelyard.wire.oip.nouns import Array, InferRequest, InferResponse, ModelMetadata, Tensor
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
     repository: Repository
     threads: Executor
+    together: Together = field(default_factory=Together)
 
     def infer(self, name: str, version: str, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
-        """The answer at once where the model is quick, else when a thread has it.
+        """The answer at once where the model is quick, else when a thread has it, or the call that it shares with
+        others: then it is a future, and whatever else has arrived should be asked before it is waited for.
 
         Raises `NotLoaded`, `NotFound`, `InvalidInput` for a mistake of the client's, `ModelFailed` for the model's.
         """
@@ -30,6 +30,10 @@ class Inference:
         model = in_use.loaded.model
         outputs = fitting.choose_outputs(model.signature, request.outputs)
         inputs = model.fit(request.inputs)
+        limits = in_use.loaded.batching
+        if limits is not None and (mine := batching.share(inputs, outputs, limits)) is not None:
+            answer = partial(_answer, in_use.loaded, request)
+            return self.together.add(in_use, mine, inputs, outputs, limits, answer)
         if model.quick:
             return _answer(in_use.loaded, request, predict(in_use.loaded, inputs, outputs))
         return self._in_thread(in_use, request, inputs, outputs)
@@ -61,17 +65,6 @@ def _abandoned(work: "asyncio.Future[Sequence[Tensor]]", in_use: InUse) -> None:
     in_use.end()
     if not work.cancelled():
         work.exception()  # logged already, and nobody waits for it
-
-
-def predict(loaded: LoadedModel, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:
-    """The model's outputs; whatever it raises that is not the client's fault becomes `ModelFailed`."""
-    try:
-        return loaded.model.predict(inputs, outputs)
-    except ModelyardError:
-        raise
-    except BaseException as error:  # also SystemExit, which would end the event loop
-        log.warning("the model %s failed: %s: %s", loaded.name, type(error).__name__, first_line(error))
-        raise ModelFailed(f"the model '{loaded.name}' failed: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _answer(loaded: LoadedModel, request: InferRequest, outputs: Sequence[Tensor]) -> InferResponse:

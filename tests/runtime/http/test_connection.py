@@ -17,11 +17,12 @@ DEADLINE = 20
 
 
 class Handler:
-    """Echoes. /slow waits for `release`, /big answers with many bytes."""
+    """Echoes. /slow waits for `release`, /big answers with many bytes, /shared by a future in `shared`."""
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
         self.seen: list[Request] = []
+        self.shared: list[asyncio.Future[Response]] = []
         self._arrivals: asyncio.Queue[Request] = asyncio.Queue()
 
     def __call__(self, request: Request):
@@ -29,6 +30,9 @@ class Handler:
         self._arrivals.put_nowait(request)
         if request.target == "/slow":
             return self._slow(request)
+        if request.target == "/shared":
+            self.shared.append(asyncio.get_running_loop().create_future())
+            return self.shared[-1]
         if request.target == "/big":
             return Response(200, b"x" * (4 << 20))
         return json_response({"target": request.target, "body": request.body.decode("latin-1")})
@@ -92,6 +96,78 @@ async def test_pipelined_requests_are_answered_in_their_order(listener: Listener
     places = [answer.index(f'"target":"/{name}"'.encode()) for name in ("1", "slow", "2", "3")]
     assert places == sorted(places)
     assert statuses(answer) == [200] * 4
+
+
+async def test_requests_behind_one_that_shares_a_call_are_asked_at_once_and_answered_in_order(
+    listener: Listener, handler: Handler
+):
+    sent = asyncio.create_task(talk(listener, get("/shared") * 2 + get("/plain") + get("/shared")))
+    async with asyncio.timeout(DEADLINE):
+        await handler.until_seen(4)
+    for place in (2, 0, 1):
+        handler.shared[place].set_result(json_response({"shared": place}))
+        await asyncio.sleep(0)
+    answer = await sent
+    wanted = (b'"shared":0', b'"shared":1', b'"target":"/plain"', b'"shared":2')
+    places = [answer.index(it) for it in wanted]
+    assert places == sorted(places)
+    assert statuses(answer) == [200] * 4
+
+
+async def test_what_is_behind_any_other_slow_request_waits_for_it(listener: Listener, handler: Handler):
+    sent = asyncio.create_task(talk(listener, get("/shared") + get("/slow") + get("/shared")))
+    async with asyncio.timeout(DEADLINE):
+        await handler.until_seen(2)
+        handler.shared[0].set_result(json_response({}))
+        await asyncio.sleep(0.01)
+        assert len(handler.shared) == 1
+        handler.release.set()
+        await handler.until_seen(1)
+    handler.shared[1].set_result(json_response({}))
+    assert statuses(await sent) == [200] * 3
+
+
+async def test_what_is_behind_the_last_request_of_a_connection_is_not_asked(listener: Listener, handler: Handler):
+    sent = asyncio.create_task(talk(listener, get("/shared", "connection: close") + get("/shared")))
+    async with asyncio.timeout(DEADLINE):
+        await handler.until_seen(1)
+    handler.shared[0].set_result(json_response({}))
+    assert statuses(await sent) == [200]
+    assert len(handler.shared) == 1
+
+
+async def test_a_bad_request_is_answered_after_those_that_share_a_call(listener: Listener, handler: Handler):
+    sent = asyncio.create_task(talk(listener, get("/shared") + b"nonsense\r\n\r\n", end=False))
+    async with asyncio.timeout(DEADLINE):
+        await handler.until_seen(1)
+    handler.shared[0].set_result(json_response({}))
+    assert statuses(await sent) == [200, 400]
+
+
+async def test_a_listener_that_stops_answers_those_that_share_a_call(handler: Handler):
+    listening = await listen("127.0.0.1", 0, handler)
+    sent = asyncio.create_task(talk(listening, get("/shared") * 2, end=False))
+    async with asyncio.timeout(DEADLINE):
+        await handler.until_seen(2)
+    stopping = asyncio.create_task(listening.stop(DEADLINE))
+    await asyncio.sleep(0)
+    for it in handler.shared:
+        it.set_result(json_response({}))
+        await asyncio.sleep(0.01)
+    await stopping
+    assert statuses(await sent) == [200, 200]
+
+
+async def test_an_answer_for_a_client_who_went_away_is_dropped(listener: Listener, handler: Handler):
+    sent = asyncio.create_task(talk(listener, get("/shared") * 2, end=False))
+    async with asyncio.timeout(DEADLINE):
+        await handler.until_seen(2)
+    sent.cancel()
+    await asyncio.gather(sent, return_exceptions=True)
+    await asyncio.sleep(0.01)
+    for it in handler.shared:
+        it.set_result(json_response({}))
+    assert statuses(await talk(listener, get("/1"))) == [200]
 
 
 async def test_many_pipelined_requests_are_all_answered(listener: Listener):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.kit.errors import InvalidInput, NotFound
+from modelyard.runtime.formats import batch_settings
 from modelyard.runtime.formats.content import FORMATS, SUFFIXES, TO_BE_LOOKED_INTO, format_of
 
-SETTINGS = "modelyard-model.json"
+SETTINGS = batch_settings.OURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,11 @@ def _settings(path: Path) -> _Settings:
     types = {"format": str, "file": str, "artifact_version": int}
     if not isinstance(found, dict):
         raise InvalidInput(f"{path.parent.name}: {SETTINGS} must hold a JSON object")
+    found = {key: value for key, value in found.items() if key not in batch_settings.KEYS}
     for key, value in found.items():
         if key not in types:
-            raise InvalidInput(f"{path.parent.name}: {SETTINGS} has an unknown key '{key}'; known: {', '.join(types)}")
+            known = ", ".join((*types, *batch_settings.KEYS))
+            raise InvalidInput(f"{path.parent.name}: {SETTINGS} has an unknown key '{key}'; known: {known}")
         if not isinstance(value, types[key]) or isinstance(value, bool):
             raise InvalidInput(f"{path.parent.name}: '{key}' in {SETTINGS} must be of type {types[key].__name__}")
     settings = _Settings(**found)

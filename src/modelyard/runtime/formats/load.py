@@ -1,30 +1,43 @@
 """From a model's folder to a model in memory. Slow: run it in a thread."""
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from modelyard.kit.errors import InvalidInput
+from modelyard.runtime import batching, independence
+from modelyard.runtime.batching import Limits
 from modelyard.runtime.errors import OutOfMemory
-from modelyard.runtime.formats import artifact, content, extras
+from modelyard.runtime.formats import artifact, batch_settings, content, extras
+from modelyard.runtime.independence import Rows
 from modelyard.runtime.model import Model
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`pickle`: whether artifacts may be unpickled, which runs code of theirs."""
+    """`pickle`: whether artifacts may be unpickled, which runs code of theirs.
+
+    `batch` False: no request shares a call with another, whatever a model's settings say.
+    """
 
     pickle: bool = True
     intra_op_threads: int = 1
+    batch: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
+    """`batching`: how far requests may share a call; None: not at all."""
+
     name: str
     version: str
     model: Model
+    batching: Limits | None = None
 
 
 class _BoosterReader(Protocol):
@@ -35,7 +48,10 @@ def load(folder: Path, options: Options) -> LoadedModel:
     """Raises `NotFound`, `InvalidInput` (the sentence says what is wrong with the artifact) or `OutOfMemory`."""
     found = artifact.find(folder)
     try:
-        return LoadedModel(folder.name, found.version, _read(found, options))
+        settings = batch_settings.read(folder, found.path)
+        model = _read(found, options)
+        limits = _batching(folder.name, model, settings) if options.batch else None
+        return LoadedModel(folder.name, found.version, model, limits)
     except MemoryError:
         raise OutOfMemory(f"{folder.name}: there is not enough memory to load {found.path.name}") from None
 
@@ -75,3 +91,18 @@ def _skops_reader() -> Callable[[Path], Any]:
     from modelyard.runtime.formats import skops_file
 
     return skops_file.read
+
+
+def _batching(name: str, model: Model, settings: batch_settings.BatchSettings) -> Limits | None:
+    """None where requests must not share a call, or nothing is gained."""
+    limits = Limits(wait_seconds=settings.wait_seconds or 0.0)
+    if settings.max_batch_size is not None:
+        limits = replace(limits, requests=settings.max_batch_size)
+    if settings.batch is False or limits.requests < 2 or not model.quick or not batching.has_rows(model.signature):
+        return None
+    if settings.batch is None:
+        rows = independence.try_out(model)
+        if rows is not Rows.INDEPENDENT:
+            log.info("requests to %s run one by one: %s; `batch` in its settings decides otherwise", name, rows.value)
+            return None
+    return limits

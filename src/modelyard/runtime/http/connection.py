@@ -1,7 +1,9 @@
 """One client's connection: bytes to requests, responses to bytes, in the order in which the requests came.
 
-A response that is ready at once is written without a task. What cannot be understood is answered too, and then the
-connection is closed only when the client has had time to read the answer.
+A response that is ready at once is written without a task. While a request waits for a call that it shares with others
+(its answer is a future), those behind it are asked too, so that they may join; any other answer that takes time is
+waited for first, as what is behind it may depend on what it does. What cannot be understood is answered too, and then
+the connection is closed only when the client has had time to read the answer.
 """
 
 import asyncio
@@ -52,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Request | Response] = deque()  # a Response: the last words to a bad request
-        self._task: asyncio.Task[None] | None = None
+        self._owed: deque[tuple[Request, asyncio.Future[Response]]] = deque()  # asked, not answered yet
         self._reading = False  # in the middle of a request
         self._deaf = False  # nothing more is read
         self._stopping = False
@@ -165,50 +167,67 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        for _, answer in self._owed:
+            answer.cancel()
         self._transport.abort()
 
     def _busy(self) -> bool:
-        return bool(self._waiting) or self._task is not None or self._reading
+        return bool(self._waiting or self._owed) or self._reading
 
     def _pump(self) -> None:
         """Answer what waits, as far as that is possible without waiting."""
-        while self._waiting and self._task is None and not self._write_paused:
+        while self._waiting and self._may_ask(self._waiting[0]):
             item = self._waiting.popleft()
             if isinstance(item, Response):
                 self._last_words(item)
                 return
             answer = self._handler(item)
-            if isinstance(answer, Response):
+            if isinstance(answer, Response) and not self._owed:
                 self._write(item, answer)
             else:
-                self._task = self._loop.create_task(self._write_later(item, answer))
-        if self._owes_continue and not self._waiting and self._task is None and not self._deaf:
+                self._owe(item, answer)
+        if self._owes_continue and not self._waiting and not self._owed and not self._deaf:
             self._owes_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._mind_reading()
         if (self._stopping or self._ended) and not self._busy() and not self._transport.is_closing():
             self._transport.close()
 
+    def _may_ask(self, item: Request | Response) -> bool:
+        """Whether nothing that came before has to be waited for."""
+        if self._write_paused or not self._owed:
+            return not self._write_paused
+        request, answer = self._owed[-1]
+        return isinstance(item, Request) and request.keep_alive and not isinstance(answer, asyncio.Task)
+
     def _mind_reading(self) -> None:
-        crowded = len(self._waiting) >= MOST_WAITING or self._write_paused
+        crowded = len(self._waiting) + len(self._owed) >= MOST_WAITING or self._write_paused
         if crowded != self._read_paused and not self._transport.is_closing():
             self._read_paused = crowded
             (self._transport.pause_reading if crowded else self._transport.resume_reading)()
 
-    async def _write_later(self, request: Request, answer: Awaitable[Response]) -> None:
-        try:
-            response = await answer
-        finally:
-            self._task = None
-        self._write(request, response)
+    def _owe(self, request: Request, answer: Response | Awaitable[Response]) -> None:
+        if isinstance(answer, Response):
+            ready: asyncio.Future[Response] = self._loop.create_future()
+            ready.set_result(answer)
+            self._owed.append((request, ready))  # written with the one before it
+            return
+        later = asyncio.ensure_future(answer, loop=self._loop)
+        self._owed.append((request, later))
+        later.add_done_callback(self._write_owed)
+
+    def _write_owed(self, _done: "asyncio.Future[Response]") -> None:
+        """All answers that are there, as far as none before them is missing."""
+        while self._owed and self._owed[0][1].done():
+            request, answer = self._owed.popleft()
+            if not answer.cancelled():
+                self._write(request, answer.result())
         self._pump()
 
     def _write(self, request: Request, response: Response) -> None:
         if self._transport.is_closing():
             return
-        last = self._stopping and not self._waiting and not self._reading
+        last = self._stopping and not self._waiting and not self._owed and not self._reading
         close = last or not request.keep_alive
         self._send(head(response, request, close=close), b"" if request.method == "HEAD" else response.body)
         if close:

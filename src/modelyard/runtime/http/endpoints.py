@@ -1,5 +1,6 @@
 """The V2 endpoints over HTTP."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, TypeAlias
@@ -23,7 +24,10 @@ Answer: TypeAlias = Response | Awaitable[Response]
 
 
 class Endpoints:
-    """`Endpoints.answer` is the handler of a listener: it never raises, nor does what it returns."""
+    """`Endpoints.answer` is the handler of a listener: it never raises, nor does what it returns.
+
+    A future is the answer of a request that shares a call of its model with others.
+    """
 
     def __init__(self, repository: Repository, inference: Inference, identity: Identity) -> None:
         self._repository = repository
@@ -38,6 +42,8 @@ class Endpoints:
             found = _failure(request, error)
         if isinstance(found, Response):
             return _with_request_id(request, found)
+        if isinstance(found, asyncio.Future):
+            return found
         return self._later(request, found)
 
     async def _later(self, request: Request, answer: Awaitable[Response]) -> Response:
@@ -119,6 +125,8 @@ class Endpoints:
         answer = self._inference.infer(name, version, wanted)
         if isinstance(answer, InferResponse):
             return _inferred(answer, wanted)
+        if isinstance(answer, asyncio.Future):
+            return _inferred_together(answer, wanted, request)
         return _inferred_later(answer, wanted)
 
 
@@ -131,6 +139,25 @@ def _inferred(answer: InferResponse, wanted: InferRequest) -> Response:
 
 async def _inferred_later(answer: Awaitable[InferResponse], wanted: InferRequest) -> Response:
     return _inferred(await answer, wanted)
+
+
+def _inferred_together(
+    answer: "asyncio.Future[InferResponse]", wanted: InferRequest, request: Request
+) -> "asyncio.Future[Response]":
+    """The whole answer, with callbacks: a task for each request would cost more than its share of the call."""
+    later: asyncio.Future[Response] = answer.get_loop().create_future()
+
+    def on_answer(done: "asyncio.Future[InferResponse]") -> None:
+        if later.done():
+            return
+        try:
+            response = _inferred(done.result(), wanted)
+        except Exception as error:
+            response = _failure(request, error)
+        later.set_result(_with_request_id(request, response))
+
+    answer.add_done_callback(on_answer)
+    return later
 
 
 def _served_name(name: str, headers: Mapping[str, str]) -> str:
