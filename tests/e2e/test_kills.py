@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from modelyard import Client
+from modelyard.kit.errors import Unavailable
 from tests.e2e.yard import IRIS_CLASSES, Traffic, Yard, assert_nothing_left, classes, load_iris, running, until
 
 pytestmark = pytest.mark.e2e
@@ -80,7 +81,10 @@ def test_requests_go_on_once_envoy_is_back(yard: Yard, client: Client, homes: di
     assert after.ports == before.ports
 
     def answers() -> bool:
-        return all(client.ready(name) for name in homes.values())
+        try:
+            return all(client.ready(name) for name in homes.values())
+        except Unavailable:  # it listens only once it knows all routes
+            return False
 
     until(answers, "the models are routed again")
     with Traffic(yard, list(homes.values())) as traffic:
