@@ -146,7 +146,8 @@ async def _serves(port: int, model: str) -> bool:
     except OSError:
         return False
     body = b'{"inputs":[{"data":[0]}]}'  # ends as bench._upstream expects
-    head = f"POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\nseldon-model: {model}\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\nseldon-model: {model}\r\n"
+    head += f"content-length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     answer = await reader.readline()
     writer.close()
