@@ -13,6 +13,10 @@ from modelyard.runtime.formats import xgboost
 from modelyard.runtime.formats.booster import BoosterModel
 from modelyard.wire.oip.nouns import Tensor
 
+# XGBoost's log lines (of deprecated boosters, say) come as warnings out of a ctypes callback: an error there has
+# nowhere to go.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
 DIABETES, PROGRESS = load_diabetes(return_X_y=True)
 IRIS, KIND = load_iris(return_X_y=True)
 NAMES = [f"f{index}" for index in range(10)]
