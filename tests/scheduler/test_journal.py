@@ -35,6 +35,7 @@ from modelyard.scheduler.messages import (
     PutVersion,
     Write,
 )
+from modelyard.simulation.disk import Disk
 
 LOCAL = ReplicaId("local", 0)
 IRIS = VersionId("iris", 1)
@@ -154,56 +155,23 @@ WRITES = st.one_of(
 )
 
 
-class Expected:
-    """The same as plain dictionaries."""
-
-    def __init__(self) -> None:
-        self.models: dict[str, PutModel] = {}
-        self.tombstones: dict[str, int] = {}
-        self.versions: dict[VersionId, PutVersion] = {}
-        self.assignments: dict[tuple[VersionId, ReplicaId], PutAssignment] = {}
-
-    def write(self, it: Write) -> None:
-        match it:
-            case PutModel():
-                self.models[it.name] = it
-                self.tombstones.pop(it.name, None)
-            case DropModel(name, latest):
-                self.models.pop(name, None)
-                self.tombstones[name] = latest
-                self.versions = {id: v for id, v in self.versions.items() if id.model != name}
-                self.assignments = {k: a for k, a in self.assignments.items() if k[0].model != name}
-            case PutVersion(version):
-                self.versions[version.id] = it
-            case DropVersion(id):
-                self.versions.pop(id, None)
-                self.assignments = {k: a for k, a in self.assignments.items() if k[0] != id}
-            case PutAssignment(id, replica):
-                self.assignments[id, replica] = it
-            case DropAssignment(id, replica):
-                self.assignments.pop((id, replica), None)
-            case DropReplica(replica):
-                self.assignments = {k: a for k, a in self.assignments.items() if k[1] != replica}
-
-
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(WRITES, max_size=6), max_size=4))
-def test_any_sequence_of_writes_comes_to_the_same_as_in_memory(
+def test_any_sequence_of_writes_comes_to_the_same_as_on_the_simulators_disk(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[Write]]
 ) -> None:
     path = tmp_path_factory.mktemp("journal") / "journal.db"
-    expected = Expected()
+    disk = Disk()
     journal = Journal(path)
     for batch in batches:
         journal.write(batch, ())
-        for it in batch:
-            expected.write(it)
+        disk.write(batch)
     journal.close()
-    got = read(path)
-    assert set(got.models) == set(expected.models.values())
-    assert dict(got.tombstones) == expected.tombstones
-    assert {it.version.id: it for it in got.versions} == expected.versions
-    assert set(got.assignments) == set(expected.assignments.values())
+    got, expected = read(path), disk.read()
+    assert set(got.models) == set(expected.models)
+    assert got.tombstones == expected.tombstones
+    assert {it.version.id: it for it in got.versions} == {it.version.id: it for it in expected.versions}
+    assert set(got.assignments) == set(expected.assignments)
 
 
 # -- failures

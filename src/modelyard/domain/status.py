@@ -1,7 +1,6 @@
 """How models, servers and replicas are doing, in the words of the protocol."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from modelyard.domain.model import Model
@@ -179,4 +178,3 @@ class SystemStatus:
     refusals: tuple[RefusedResource, ...] = ()
     warnings: tuple[str, ...] = ()
     providers: int = 0
-    extra: Mapping[str, int] = field(default_factory=dict)

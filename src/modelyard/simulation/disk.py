@@ -50,7 +50,7 @@ class Disk:
                 self._models[name] = it
                 self._tombstones.pop(name, None)
             case DropModel(name, latest):
-                del self._models[name]
+                self._models.pop(name, None)
                 self._tombstones[name] = latest
                 self._versions = {id: v for id, v in self._versions.items() if id.model != name}
                 self._assignments = {key: a for key, a in self._assignments.items() if key[0].model != name}
