@@ -12,6 +12,7 @@ from modelyard.kit.errors import InvalidInput, NotFound
 from modelyard.runtime.errors import NotLoaded, OutOfMemory
 from modelyard.runtime.formats.load import LoadedModel, Options, load
 from modelyard.runtime.repository import Repository
+from modelyard.wire.oip.loading import LoadOrder
 from tests.runtime import artifacts
 
 DEADLINE = 20
@@ -25,10 +26,10 @@ class Gate:
         self.open.set()
         self.loads = 0
 
-    def __call__(self, folder: Path) -> LoadedModel:
+    def __call__(self, folder: Path, order: LoadOrder) -> LoadedModel:
         self.loads += 1
         assert self.open.wait(DEADLINE)
-        return load(folder, Options())
+        return load(folder, Options(), order)
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ async def test_too_little_memory_is_told_apart_from_a_bad_artifact(tmp_path: Pat
     (tmp_path / "m").mkdir()
     (tmp_path / "m/model.pkl").write_bytes(b"c__builtin__\nbytearray\n(L%dL\ntR." % 2**60)
     with ThreadPoolExecutor(1) as threads:
-        repository = Repository(tmp_path, lambda folder: load(folder, Options()), threads)
+        repository = Repository(tmp_path, lambda folder, order: load(folder, Options(), order), threads)
         with pytest.raises(OutOfMemory, match="not enough memory to load"):
             await repository.load("m")
     assert OutOfMemory.http_status == 507

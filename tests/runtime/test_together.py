@@ -7,7 +7,6 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +66,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.fixture
 async def inference(folder: Path, threads: ThreadPoolExecutor) -> AsyncIterator[Inference]:
-    repository = Repository(folder, partial(load, options=Options()), threads, unload_wait_seconds=DEADLINE)
+    repository = Repository(folder, lambda it, order: load(it, Options(), order), threads, unload_wait_seconds=DEADLINE)
     yield Inference(repository, threads)
     await repository.close()
 
@@ -248,7 +247,10 @@ class Running:
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         self.both = [
-            Inference(Repository(folder, partial(load, options=Options(batch=batch)), threads), threads)
+            Inference(
+                Repository(folder, lambda it, order, batch=batch: load(it, Options(batch=batch), order), threads),
+                threads,
+            )
             for batch in (True, False)
         ]
         for it in self.both:

@@ -1,7 +1,7 @@
 """One inference, whichever protocol it came by: find the model, fit the tensors, predict, name the answer."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +29,7 @@ class Inference:
         in_use = self.repository.get(name, version)
         model = in_use.loaded.model
         outputs = fitting.choose_outputs(model.signature, request.outputs)
-        inputs = model.fit(request.inputs)
+        inputs = model.fit(request)
         limits = in_use.loaded.batching
         if limits is not None and (mine := batching.share(inputs, outputs, limits)) is not None:
             answer = partial(_answer, in_use.loaded, request)
@@ -37,6 +37,11 @@ class Inference:
         if model.quick:
             return _answer(in_use.loaded, request, predict(in_use.loaded, inputs, outputs))
         return self._in_thread(in_use, request, inputs, outputs)
+
+    async def stream(self, name: str, version: str, request: InferRequest) -> AsyncIterator[InferResponse]:
+        """The answers to one request, as they come: one, unless the model streams. Raises as `infer` does."""
+        answer = self.infer(name, version, request)
+        yield answer if isinstance(answer, InferResponse) else await answer
 
     async def _in_thread(
         self, in_use: InUse, request: InferRequest, inputs: Mapping[str, Array], outputs: Sequence[str]

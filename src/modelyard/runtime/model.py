@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from modelyard.wire.oip.nouns import Array, Tensor, TensorMetadata
+from modelyard.wire.oip.nouns import Array, InferRequest, Tensor, TensorMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,11 @@ class Model(Protocol):
     @property
     def quick(self) -> bool: ...
 
-    def fit(self, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
-        """The request's tensors as this model takes them. Raises `InvalidInput`, naming the tensor."""
+    def fit(self, request: InferRequest) -> Mapping[str, Array]:
+        """The request's tensors as this model takes them, each of its examples along axis 0 where it has any.
+
+        The parameters of the request and of its tensors say in which content type they are. Raises `InvalidInput`,
+        naming the tensor."""
         ...
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,11 +20,12 @@ from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound
 from modelyard.kit.tasks import TaskSet
 from modelyard.runtime.errors import NotLoaded
 from modelyard.runtime.formats.load import LoadedModel
+from modelyard.wire.oip.loading import NOTHING_ORDERED, HeldModel, LoadOrder
 from modelyard.wire.oip.nouns import IndexEntry
 
 log = logging.getLogger(__name__)
 
-Loader: TypeAlias = Callable[[Path], LoadedModel]
+Loader: TypeAlias = Callable[[Path, LoadOrder], LoadedModel]
 
 # How long an unload waits for requests that still use the model.
 UNLOAD_WAIT_SECONDS = 10.0
@@ -121,7 +123,12 @@ class Repository:
         version = entry.in_use.loaded.version if entry.in_use else ""
         return IndexEntry(name, version, entry.state.value, entry.reason)
 
-    async def load(self, name: str) -> LoadReport:
+    def held(self) -> list[HeldModel]:
+        """Everything that is loaded, by name."""
+        loaded = [it.in_use.loaded for _, it in sorted(self._entries.items()) if it.in_use is not None]
+        return [HeldModel(it.name, it.version, it.memory_bytes, it.note) for it in loaded]
+
+    async def load(self, name: str, order: LoadOrder = NOTHING_ORDERED) -> LoadReport:
         """Load, or load anew: the new one takes the old one's place when it is ready, not before.
 
         Raises `NotFound`, `InvalidInput` or `OutOfMemory`; a model that was loaded then stays.
@@ -132,7 +139,7 @@ class Repository:
         if last is not None and last.load:
             joined: LoadReport = await asyncio.shield(last.task)
             return joined
-        report: LoadReport = await self._after(last, name, self._load, load=True)
+        report: LoadReport = await self._after(last, name, partial(self._load, order=order), load=True)
         return report
 
     async def unload(self, name: str) -> None:
@@ -175,14 +182,15 @@ class Repository:
         task.add_done_callback(over)
         return await asyncio.shield(task)
 
-    async def _load(self, name: str) -> LoadReport:
+    async def _load(self, name: str, order: LoadOrder) -> LoadReport:
         old = self._entries.get(name)
         in_use = old.in_use if old else None
         if in_use is None:
             self._entries[name] = _Entry(State.LOADING)
         started = time.perf_counter()
         try:
-            loaded = await asyncio.get_running_loop().run_in_executor(self.threads, self.loader, self.folder / name)
+            work = partial(self.loader, self.folder / name, order)
+            loaded = await asyncio.get_running_loop().run_in_executor(self.threads, work)
         except BaseException as error:
             self._load_failed(name, in_use, error)
             raise

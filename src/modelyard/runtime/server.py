@@ -11,7 +11,7 @@ from pathlib import Path
 import grpc.aio
 
 from modelyard.kit.errors import NotFound
-from modelyard.runtime.formats.load import Options, load
+from modelyard.runtime.formats.load import LoadedModel, Options, load
 from modelyard.runtime.grpc_service import GrpcInferenceService
 from modelyard.runtime.http import listener
 from modelyard.runtime.http.connection import MOST_BODY_BYTES
@@ -20,6 +20,7 @@ from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import UNLOAD_WAIT_SECONDS, Repository
 from modelyard.wire import grpc_server, service
+from modelyard.wire.oip.loading import LoadOrder
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,10 @@ class Server:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+def _load(options: Options, folder: Path, order: LoadOrder) -> LoadedModel:
+    return load(folder, options, order)
+
+
 async def start(settings: Settings) -> Server:
     """Raises `NotFound` for a missing repository and `Refused` for a busy port."""
     if not settings.repository.is_dir():
@@ -75,7 +80,10 @@ async def start(settings: Settings) -> Server:
     predicting = ThreadPoolExecutor(settings.predict_threads, "predict")
     loading = ThreadPoolExecutor(settings.load_threads, "load")
     repository = Repository(
-        settings.repository, partial(load, options=settings.formats), loading, settings.unload_wait_seconds
+        settings.repository,
+        partial(_load, settings.formats),
+        loading,
+        settings.unload_wait_seconds,
     )
     inference = Inference(repository, predicting)
     identity = Identity()

@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes
 
 from modelyard.runtime.formats import lightgbm
 from modelyard.runtime.formats.booster import BoosterModel
-from modelyard.wire.oip.nouns import Tensor
+from modelyard.wire.oip.nouns import InferRequest, Tensor
 
 DIABETES, PROGRESS = load_diabetes(return_X_y=True)
 QUIET = {"verbosity": -1, "num_threads": 1}
@@ -24,7 +24,7 @@ def train(tmp_path: Path, names: list[str] | None = None, **params: Any) -> tupl
 
 
 def predict(model: BoosterModel, *tensors: Tensor) -> Any:
-    (answer,) = model.predict(model.fit(tensors), model.signature.usual)
+    (answer,) = model.predict(model.fit(InferRequest(tuple(tensors))), model.signature.usual)
     return answer.data
 
 

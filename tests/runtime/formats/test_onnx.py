@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import onnx
 from modelyard.wire.oip import raw
-from modelyard.wire.oip.nouns import DTYPES, Tensor, TensorMetadata
+from modelyard.wire.oip.nouns import DTYPES, InferRequest, Tensor, TensorMetadata
 from tests.runtime import artifacts
 from tests.wire.oip.strategies import same, tensors
 
@@ -32,7 +32,7 @@ def test_every_datatype_goes_in_and_comes_out(identities, tensor: Tensor):
         flat = raw.of_bytes(element.hex().encode() for element in flat)
     given_ = Tensor("x", tensor.datatype, flat)
     model = identities[tensor.datatype]
-    (answer,) = model.predict(model.fit([given_]), ["y"])
+    (answer,) = model.predict(model.fit(InferRequest((given_,))), ["y"])
     assert same(answer, Tensor("y", tensor.datatype, flat))
 
 
@@ -44,7 +44,7 @@ def test_every_datatype_is_in_the_signature(identities):
 
 def test_bytes_that_are_no_text_are_refused(identities):
     with pytest.raises(InvalidInput, match="tensor 'x': the model takes text"):
-        identities["BYTES"].fit([Tensor("x", "BYTES", raw.of_bytes([b"\xff"]))])
+        identities["BYTES"].fit(InferRequest((Tensor("x", "BYTES", raw.of_bytes([b"\xff"])),)))
 
 
 def graph(path: Path, node: object, inputs: list[object], outputs: list[object]) -> Path:
@@ -68,14 +68,24 @@ def test_what_the_graph_cannot_take_is_not_the_servers_fault(tmp_path: Path):
     )
     ones = np.ones((2, 3), dtype=DTYPES["FP32"])
     with pytest.raises(InvalidInput, match="the model cannot take these inputs"):
-        model.predict(model.fit([Tensor("a", "FP32", ones), Tensor("b", "FP32", ones)]), ["y"])
+        model.predict(
+            model.fit(
+                InferRequest(
+                    (
+                        Tensor("a", "FP32", ones),
+                        Tensor("b", "FP32", ones),
+                    )
+                )
+            ),
+            ["y"],
+        )
 
 
 def test_a_scalar_input_takes_a_scalar(tmp_path: Path):
     info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, []) for name in "xy"]
     path = graph(tmp_path / "m.onnx", helper.make_node("Neg", ["x"], ["y"]), info[:1], info[1:])
     model = onnx.read(path, intra_op_threads=1)
-    (answer,) = model.predict(model.fit([Tensor("x", "FP32", np.array(2, dtype=DTYPES["FP32"]))]), ["y"])
+    (answer,) = model.predict(model.fit(InferRequest((Tensor("x", "FP32", np.array(2, dtype=DTYPES["FP32"])),))), ["y"])
     assert (answer.data.shape, answer.data.tolist()) == ((), -2.0)
 
 

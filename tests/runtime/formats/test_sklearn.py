@@ -12,7 +12,7 @@ from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import sklearn
 from modelyard.runtime.formats.load import Options, load
 from modelyard.wire.oip import raw
-from modelyard.wire.oip.nouns import Tensor
+from modelyard.wire.oip.nouns import InferRequest, Tensor
 
 ROWS = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 5.0], [3.0, 4.0]])
 
@@ -23,7 +23,7 @@ def read(tmp_path: Path, model: object) -> sklearn.SklearnModel:
 
 
 def predict(model: sklearn.SklearnModel, *tensors: Tensor) -> Tensor:
-    return model.predict(model.fit(tensors), model.signature.usual)[0]
+    return model.predict(model.fit(InferRequest(tuple(tensors))), model.signature.usual)[0]
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats.load import Options, load
-from modelyard.wire.oip.nouns import Tensor
+from modelyard.wire.oip.nouns import InferRequest, Tensor
 
 IRIS, KIND = load_iris(return_X_y=True)
 
@@ -27,7 +27,7 @@ def test_a_pipeline_is_served_also_where_pickles_are_refused(tmp_path: Path, pic
     fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(IRIS, KIND)
     skops.io.dump(fitted, tmp_path / "model.skops")
     model = load(tmp_path, Options(pickle=pickle)).model
-    outputs = model.predict(model.fit([Tensor("x", "FP64", IRIS)]), ["predict", "predict_proba"])
+    outputs = model.predict(model.fit(InferRequest((Tensor("x", "FP64", IRIS),))), ["predict", "predict_proba"])
     assert np.array_equal(outputs[0].data[:, 0], fitted.predict(IRIS))
     assert np.array_equal(outputs[1].data, fitted.predict_proba(IRIS))
     assert model.signature.platform == "sklearn"

@@ -11,7 +11,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import xgboost
 from modelyard.runtime.formats.booster import BoosterModel
-from modelyard.wire.oip.nouns import Tensor
+from modelyard.wire.oip.nouns import InferRequest, Tensor
 
 # XGBoost's log lines (of deprecated boosters, say) come as warnings out of a ctypes callback: an error there has
 # nowhere to go.
@@ -28,7 +28,7 @@ def read(tmp_path: Path, model: Any) -> BoosterModel:
 
 
 def predict(model: BoosterModel, rows: Any, output: str = "predict") -> Any:
-    (answer,) = model.predict(model.fit([Tensor("x", "FP64", rows)]), [output])
+    (answer,) = model.predict(model.fit(InferRequest((Tensor("x", "FP64", rows),))), [output])
     return answer.data
 
 

@@ -11,7 +11,7 @@ from modelyard.runtime.errors import first_line
 from modelyard.runtime.formats.rows import Rows
 from modelyard.runtime.model import Signature
 from modelyard.wire.oip.cast import cast
-from modelyard.wire.oip.nouns import DATATYPES, DTYPES, Array, Tensor, TensorMetadata
+from modelyard.wire.oip.nouns import DATATYPES, DTYPES, Array, InferRequest, Tensor, TensorMetadata
 
 INPUT = "predict"
 
@@ -44,11 +44,11 @@ class BoosterModel:
             usual=(next(iter(outputs)),),
         )
 
-    def fit(self, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
-        rows = self._rows.fit(tensors)
+    def fit(self, request: InferRequest) -> Mapping[str, Array]:
+        rows = self._rows.fit(request.inputs)
         if rows.ndim != 2 or not len(rows):
             raise InvalidInput(
-                f"tensor '{tensors[0].name}' has shape {list(rows.shape)}, the model takes rows of features"
+                f"tensor '{request.inputs[0].name}' has shape {list(rows.shape)}, the model takes rows of features"
             )
         return {INPUT: rows}
 

@@ -14,6 +14,7 @@ from modelyard.runtime.errors import OutOfMemory
 from modelyard.runtime.formats import artifact, batch_settings, content, extras
 from modelyard.runtime.independence import Rows
 from modelyard.runtime.model import Model
+from modelyard.wire.oip.loading import NOTHING_ORDERED, LoadOrder
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +33,21 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """`batching`: how far requests may share a call; None: not at all."""
+    """`batching`: how far requests may share a call; None: not at all. `memory_bytes`, `note`: as in `HeldModel`."""
 
     name: str
     version: str
     model: Model
     batching: Limits | None = None
+    memory_bytes: int | None = None
+    note: str = ""
 
 
 class _BoosterReader(Protocol):
     def __call__(self, path: Path, *, threads: int) -> Model: ...
 
 
-def load(folder: Path, options: Options) -> LoadedModel:
+def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> LoadedModel:  # noqa: ARG001
     """Raises `NotFound`, `InvalidInput` (the sentence says what is wrong with the artifact) or `OutOfMemory`."""
     found = artifact.find(folder)
     try:

@@ -14,7 +14,7 @@ from modelyard.runtime import fitting
 from modelyard.runtime.errors import first_line
 from modelyard.runtime.model import Signature
 from modelyard.wire.oip import raw
-from modelyard.wire.oip.nouns import BYTES, DATATYPES, DTYPES, Array, Tensor, TensorMetadata
+from modelyard.wire.oip.nouns import BYTES, DATATYPES, DTYPES, Array, InferRequest, Tensor, TensorMetadata
 
 _TYPES: Mapping[str, str] = {
     "tensor(bool)": "BOOL",
@@ -63,8 +63,8 @@ class OnnxModel:
         outputs = tuple(_describe(it, file, "output") for it in session.get_outputs())
         self.signature = Signature("onnx", inputs, outputs, tuple(it.name for it in outputs))
 
-    def fit(self, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
-        fitted = fitting.by_name(self.signature, tensors)
+    def fit(self, request: InferRequest) -> Mapping[str, Array]:
+        fitted = fitting.by_name(self.signature, request.inputs)
         return {name: _to_strings(data, name) if data.dtype == object else data for name, data in fitted.items()}
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:

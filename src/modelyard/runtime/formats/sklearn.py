@@ -18,7 +18,7 @@ from modelyard.runtime.errors import ModelFailed, first_line
 from modelyard.runtime.formats.rows import Rows
 from modelyard.runtime.model import Signature
 from modelyard.wire.oip import raw
-from modelyard.wire.oip.nouns import BYTES, DATATYPES, Array, Tensor, TensorMetadata
+from modelyard.wire.oip.nouns import BYTES, DATATYPES, Array, InferRequest, Tensor, TensorMetadata
 
 # The methods that may be asked for as outputs; the first that the model has is the usual one.
 METHODS = ("predict", "transform", "predict_proba", "predict_log_proba", "decision_function")
@@ -59,8 +59,8 @@ class SklearnModel:
             usual=(methods[0],),
         )
 
-    def fit(self, tensors: Sequence[Tensor]) -> Mapping[str, Array]:
-        return {INPUT: self._rows.fit(tensors)}
+    def fit(self, request: InferRequest) -> Mapping[str, Array]:
+        return {INPUT: self._rows.fit(request.inputs)}
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:
         rows = inputs[INPUT]

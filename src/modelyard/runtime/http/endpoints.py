@@ -14,8 +14,9 @@ from modelyard.runtime.http.messages import BINARY, Request, Response, error_res
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import Repository
-from modelyard.wire.oip import metadata, rest
+from modelyard.wire.oip import loading, metadata, rest
 from modelyard.wire.oip.headers import BINARY_HEADER_LENGTH, INSTANCE, INTERNAL_MODEL, NOT_LOADED, REQUEST_ID
+from modelyard.wire.oip.loading import LoadOrder
 from modelyard.wire.oip.nouns import InferRequest, InferResponse
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,9 @@ class Endpoints:
             case ["v2", "repository", "index"]:
                 return _only("POST", request) or self._index(request)
             case ["v2", "repository", "models", name, "load"]:
-                return _only("POST", request) or self._load(name)
+                return _only("POST", request) or self._load(name, loading.order_from_json(_json_object(request.body)))
+            case ["v2", "modelyard", "models"]:
+                return _only("GET", request) or json_response(loading.held_to_json(self._repository.held()))
             case ["v2", "repository", "models", name, "unload"]:
                 return _only("POST", request) or self._unload(name)
         return error_response(404, f"there is nothing at {path}")
@@ -106,8 +109,8 @@ class Endpoints:
         wanted = _json_object(request.body)
         return json_response(metadata.index_to_json(self._repository.index(ready_only=wanted.get("ready") is True)))
 
-    async def _load(self, name: str) -> Response:
-        report = await self._repository.load(name)
+    async def _load(self, name: str, order: LoadOrder) -> Response:
+        report = await self._repository.load(name, order)
         return json_response({"name": name, "version": report.version, "state": "READY", "load_ms": report.load_ms})
 
     async def _unload(self, name: str) -> Response:

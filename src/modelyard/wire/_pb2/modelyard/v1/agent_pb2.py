@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x18modelyard/v1/agent.proto\x12\x0cmodelyard.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n\x0b\x41gentReport\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x13\n\x0breplica_idx\x18\x02 \x01(\r\x12)\n\x06models\x18\x03 \x03(\x0b\x32\x19.modelyard.v1.ModelReport\"\xbf\x01\n\x0bModelReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x1b\n\x0emeasured_bytes\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x10\n\x08resident\x18\x04 \x01(\x08\x12-\n\tlast_used\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x07load_ms\x18\x06 \x01(\rH\x01\x88\x01\x01\x42\x11\n\x0f_measured_bytesB\n\n\x08_load_ms\"\x15\n\x13\x41gentReportResponse2V\n\x0c\x41gentReports\x12\x46\n\x06Report\x12\x19.modelyard.v1.AgentReport\x1a!.modelyard.v1.AgentReportResponseb\x06proto3')
+DESCRIPTOR = _pool.POOL.AddSerializedFile(b'\n\x18modelyard/v1/agent.proto\x12\x0cmodelyard.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x98\x01\n\x0b\x41gentReport\x12\x13\n\x0bserver_name\x18\x01 \x01(\t\x12\x13\n\x0breplica_idx\x18\x02 \x01(\r\x12)\n\x06models\x18\x03 \x03(\x0b\x32\x19.modelyard.v1.ModelReport\x12)\n\x06offers\x18\x04 \x01(\x0b\x32\x14.modelyard.v1.OffersH\x00\x88\x01\x01\x42\t\n\x07_offers\"G\n\x06Offers\x12\x17\n\x0fgrpc_over_http1\x18\x01 \x01(\x08\x12\x13\n\x0bunix_socket\x18\x02 \x01(\t\x12\x0f\n\x07machine\x18\x03 \x01(\t\"\xb1\x02\n\x0bModelReport\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x1b\n\x0emeasured_bytes\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x10\n\x08resident\x18\x04 \x01(\x08\x12-\n\tlast_used\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x07load_ms\x18\x06 \x01(\rH\x01\x88\x01\x01\x12\x0c\n\x04note\x18\x07 \x01(\t\x12\x1a\n\rfetched_bytes\x18\x08 \x01(\x04H\x02\x88\x01\x01\x12\x1e\n\x11\x66\x65tch_total_bytes\x18\t \x01(\x04H\x03\x88\x01\x01\x42\x11\n\x0f_measured_bytesB\n\n\x08_load_msB\x10\n\x0e_fetched_bytesB\x14\n\x12_fetch_total_bytes\"\x15\n\x13\x41gentReportResponse2V\n\x0c\x41gentReports\x12\x46\n\x06Report\x12\x19.modelyard.v1.AgentReport\x1a!.modelyard.v1.AgentReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'modelyard.v1.agent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AGENTREPORT']._serialized_start=75
-  _globals['_AGENTREPORT']._serialized_end=173
-  _globals['_MODELREPORT']._serialized_start=176
-  _globals['_MODELREPORT']._serialized_end=367
-  _globals['_AGENTREPORTRESPONSE']._serialized_start=369
-  _globals['_AGENTREPORTRESPONSE']._serialized_end=390
-  _globals['_AGENTREPORTS']._serialized_start=392
-  _globals['_AGENTREPORTS']._serialized_end=478
+  _globals['_AGENTREPORT']._serialized_start=76
+  _globals['_AGENTREPORT']._serialized_end=228
+  _globals['_OFFERS']._serialized_start=230
+  _globals['_OFFERS']._serialized_end=301
+  _globals['_MODELREPORT']._serialized_start=304
+  _globals['_MODELREPORT']._serialized_end=609
+  _globals['_AGENTREPORTRESPONSE']._serialized_start=611
+  _globals['_AGENTREPORTRESPONSE']._serialized_end=632
+  _globals['_AGENTREPORTS']._serialized_start=634
+  _globals['_AGENTREPORTS']._serialized_end=720
 # @@protoc_insertion_point(module_scope)

@@ -209,7 +209,7 @@ class ReplicaView(_message.Message):
     def __init__(self, replica_idx: _Optional[int] = ..., state: _Optional[_Union[ReplicaView.State, str]] = ..., reason: _Optional[str] = ..., host: _Optional[str] = ..., http_port: _Optional[int] = ..., grpc_port: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., overcommit_percentage: _Optional[int] = ..., assigned_bytes: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., models: _Optional[_Iterable[_Union[ReplicaModel, _Mapping]]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ReplicaModel(_message.Message):
-    __slots__ = ("name", "version", "state", "reason", "accounted_bytes", "measured_bytes", "resident")
+    __slots__ = ("name", "version", "state", "reason", "accounted_bytes", "measured_bytes", "resident", "note", "fetched_bytes", "fetch_total_bytes")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -217,6 +217,9 @@ class ReplicaModel(_message.Message):
     ACCOUNTED_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEASURED_BYTES_FIELD_NUMBER: _ClassVar[int]
     RESIDENT_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    FETCHED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FETCH_TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     state: _scheduler_pb2.ModelReplicaStatus.ModelReplicaState
@@ -224,7 +227,10 @@ class ReplicaModel(_message.Message):
     accounted_bytes: int
     measured_bytes: int
     resident: bool
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[_scheduler_pb2.ModelReplicaStatus.ModelReplicaState, str]] = ..., reason: _Optional[str] = ..., accounted_bytes: _Optional[int] = ..., measured_bytes: _Optional[int] = ..., resident: bool = ...) -> None: ...
+    note: str
+    fetched_bytes: int
+    fetch_total_bytes: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[_scheduler_pb2.ModelReplicaStatus.ModelReplicaState, str]] = ..., reason: _Optional[str] = ..., accounted_bytes: _Optional[int] = ..., measured_bytes: _Optional[int] = ..., resident: bool = ..., note: _Optional[str] = ..., fetched_bytes: _Optional[int] = ..., fetch_total_bytes: _Optional[int] = ...) -> None: ...
 
 class ListEventsRequest(_message.Message):
     __slots__ = ("subject", "limit")
