@@ -334,3 +334,32 @@ def test_measures_are_told_once_per_change() -> None:
     (measure,) = story.agent.take_measures()
     assert (measure.version, measure.resident, measure.load_ms) == (I1, True, 7)
     assert story.agent.take_measures() == ()
+
+
+def test_a_model_whose_files_ask_for_copies_counts_as_often_and_says_so() -> None:
+    story = Story(memory_bytes=100).begin()
+    twice = a_version("twice", memory_bytes=40)
+    story.load(twice)
+    story.tell(Fetched(twice.id, "t", copies=2))
+    assert story.agent.ledger.available_bytes == 20
+    story.tell(Loaded(twice.id))
+    told = [e.event for e in story.effects if isinstance(e, Tell)]
+    assert [(it.kind, it.copies) for it in told] == [(ModelEventKind.LOADED, 2)]
+
+
+def test_a_model_whose_copies_do_not_fit_is_refused_with_what_all_of_them_need() -> None:
+    story = Story(memory_bytes=100 << 20).begin()
+    thrice = a_version("thrice", memory_bytes=40 << 20)
+    story.load(thrice)
+    story.tell(Fetched(thrice.id, "t", copies=3))
+    told = [e.event for e in story.effects if isinstance(e, Tell)]
+    assert [it.kind for it in told] == [ModelEventKind.LOAD_FAIL_MEMORY]
+    assert told[0].message == "thrice_1 needs 120Mi of memory; local/0 has 100Mi free of 100Mi"
+    assert story.agent.ledger.assigned_bytes == 0
+
+
+def test_copies_of_a_model_found_on_disk_count() -> None:
+    story = Story(memory_bytes=100)
+    twice = a_version("twice", memory_bytes=40)
+    story.tell(Restored((Kept(twice, "t", copies=2),)))
+    assert story.agent.ledger.assigned_bytes == 80

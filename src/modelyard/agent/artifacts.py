@@ -33,11 +33,13 @@ SUPPORTED = "a local path, file://, http:// and https://"
 class Artifacts:
     """One per agent; its methods are called from one event loop."""
 
-    def __init__(self, folder: Path, http: httpx.AsyncClient, limits: Limits) -> None:
+    def __init__(self, folder: Path, http: httpx.AsyncClient, limits: Limits, *, numbered: bool = True) -> None:
+        """`numbered`: whether a numbered folder is picked here; else whoever uses the files does."""
         self._contents = folder / "artifacts" / "sha256"
         self._temporary = folder / "artifacts" / "tmp"
         self._http = http
         self._limits = limits
+        self._numbered = numbered
         self._users: dict[str, set[VersionId]] = {}
         self._fetching: dict[str, tuple[asyncio.Task[str], set[VersionId]]] = {}
         self._lock = asyncio.Lock()  # between finding content in the cache and counting its users
@@ -73,6 +75,8 @@ class Artifacts:
             if not waiting and not task.done():
                 self._leave(artifact.uri, waiting)
                 task.cancel()
+        if not self._numbered:
+            return digest
         try:
             folders = [it.name for it in self.path(digest).iterdir() if it.is_dir()]
             chosen = choose.numbered_folder(folders, artifact.version)

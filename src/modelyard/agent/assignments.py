@@ -13,7 +13,8 @@ class Entry:
     """One version assigned to this replica, or on its way out.
 
     `leave`: to be unloaded when the load under way has ended. `then`: what to load after it has left.
-    `stray`: found here, ordered by nobody, so nobody is told of its end.
+    `stray`: found here, ordered by nobody, so nobody is told of its end. `copies`: how many times the server holds it,
+    where its files say so.
     """
 
     model_version: ModelVersion
@@ -25,6 +26,7 @@ class Entry:
     stray: bool = False
     attempts: int = 0
     load_ms: int | None = None
+    copies: int | None = None
 
 
 class Assignments:
@@ -60,6 +62,11 @@ class Assignments:
         self.queue.pop(version, None)
         self.changed.discard(version)
         self._ledger.close(version)
+        self.settled = False
+
+    def need(self, entry: Entry, need_bytes: int) -> None:
+        """More is known of what it declares."""
+        self._ledger.declare(entry.model_version.id, need_bytes)
         self.settled = False
 
     def account(self, entry: Entry) -> None:

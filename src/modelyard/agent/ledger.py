@@ -47,6 +47,13 @@ class Ledger:
         self._accounts[version] = Account(declared_bytes)
         self._count(self._accounts[version], +1)
 
+    def declare(self, version: VersionId, declared_bytes: int) -> None:
+        before = self._accounts[version]
+        after = replace(before, declared_bytes=declared_bytes)
+        self._count(before, -1)
+        self._count(after, +1)
+        self._accounts[version] = after
+
     def close(self, version: VersionId) -> None:
         self._count(self._accounts.pop(version), -1)
 

@@ -163,6 +163,7 @@ class Agent:
             assert kept.model_version.id not in self.entries
             entry = self._enter(kept.model_version, Phase.WAITING, Restored)
             entry.artifact = kept.artifact
+            self._holds(entry, kept.copies)
         for version in event.strays:
             if version not in self.entries:
                 self._stray(version, Restored)
@@ -283,6 +284,7 @@ class Agent:
             self._gone(entry, type(event))
         elif isinstance(event, Fetched):
             entry.artifact = event.artifact
+            self._holds(entry, event.copies)
             self._effects.append(Save(entry.model_version, event.artifact))
             self._move(entry, Phase.WAITING, Fetched)
         else:
@@ -390,8 +392,14 @@ class Agent:
     def _move(self, entry: Entry, phase: Phase, cause: type) -> None:
         self._assignments.move(entry, phase, cause, self._now)
 
-    def _need(self, model_version: ModelVersion) -> int:
-        return (model_version.model.spec.memory_bytes or 0) * (self.copies or 1)
+    def _holds(self, entry: Entry, copies: int | None) -> None:
+        """How many times the server will hold it is known: all of them count."""
+        if copies is not None and copies != entry.copies:
+            entry.copies = copies
+            self._assignments.need(entry, self._need(entry.model_version, copies))
+
+    def _need(self, model_version: ModelVersion, copies: int | None = None) -> int:
+        return (model_version.model.spec.memory_bytes or 0) * (copies or self.copies or 1)
 
     def _no_room(self, version: VersionId, need: int) -> str:
         ledger = self.ledger
@@ -408,6 +416,7 @@ class Agent:
     def _tell(self, kind: ModelEventKind, version: VersionId | None, sentence: str) -> None:
         if self.session is None:
             return
-        copies = self.copies if kind is ModelEventKind.LOADED else None
+        entry = self.entries.get(version) if version is not None else None
+        copies = (entry and entry.copies) or self.copies if kind is ModelEventKind.LOADED else None
         event = ModelEvent(self.replica, kind, version, sentence, self.ledger.available_bytes, copies)
         self._effects.append(Tell(self.session, event))

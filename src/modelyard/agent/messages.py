@@ -21,10 +21,12 @@ from modelyard.domain.names import VersionId
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An assignment found on disk. `artifact`: the cached files' key, where they are still there."""
+    """An assignment found on disk. `artifact`: the cached files' key, where they are still there. `copies`: as in
+    `Fetched`."""
 
     model_version: ModelVersion
     artifact: str | None = None
+    copies: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,12 @@ class UnloadOrdered:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The files are in the cache under the key `artifact`."""
+    """The files are in the cache under the key `artifact`. `copies`: how many times the server will hold the model, by
+    these files; None: they say nothing of it."""
 
     version: VersionId
     artifact: str
+    copies: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

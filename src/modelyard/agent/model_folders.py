@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from modelyard.agent import trees
@@ -26,11 +27,11 @@ class ModelFolders:
         names = (VersionId.parse(it.name) for it in self._repository.iterdir() if it.is_dir())
         return tuple(sorted(name for name in names if name is not None))
 
-    def place(self, version: VersionId, source: Path) -> None:
-        """The version's folder now holds the files of `source`: all or nothing."""
+    def place(self, version: VersionId, make: Callable[[Path], None]) -> None:
+        """The version's folder now holds what `make` puts into the folder that it is given: all or nothing."""
         new = self._work / f"{uuid.uuid4().hex}.new"
         try:
-            trees.link(source, new)
+            make(new)
             self.remove(version)
             new.rename(self._repository / str(version))
         finally:

@@ -4,6 +4,7 @@ All events go through one mailbox to one task, which owns the machine and perfor
 """
 
 import asyncio
+import contextlib
 import logging
 from typing import assert_never
 
@@ -28,7 +29,9 @@ from modelyard.agent.messages import (
     Unload,
 )
 from modelyard.agent.model_folders import ModelFolders
-from modelyard.agent.servers.runtime import V2Server
+from modelyard.agent.problems import ArtifactProblem
+from modelyard.agent.servers import kinds
+from modelyard.agent.servers.v2 import V2Server
 from modelyard.agent.session import Session
 from modelyard.agent.settings import Settings
 from modelyard.agent.store import Store
@@ -57,9 +60,9 @@ class AgentProcess:
     async def run(self) -> None:
         """Raises `Superseded`, `Refused` (the debug port is busy) and OSError (the folders cannot be used)."""
         settings, limits = self.settings, self.settings.limits
-        server = V2Server(settings.server_url, limits)
+        server = kinds.server(settings)
         http = download.client(limits)
-        artifacts = Artifacts(settings.folders.agent, http, limits)
+        artifacts = Artifacts(settings.folders.agent, http, limits, numbered=not server.picks_folder)
         watch = Watch(server, self._mailbox.put, complain_after_seconds=limits.server_wait_seconds)
         session = Session(settings.scheduler, self.agent, self._mailbox.put)
         work = Work(artifacts, self._folders, server, limits, self._mailbox.put)
@@ -68,7 +71,7 @@ class AgentProcess:
         )
         log.info("agent of %s: debug service on port %d", settings.replica, self.debug_port)
         try:
-            await self._mailbox.put(await self._restore(artifacts))
+            await self._mailbox.put(await self._restore(artifacts, server))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._decide(artifacts, watch, session, work), name="decide")
                 group.create_task(watch.run(), name="watch")
@@ -81,14 +84,11 @@ class AgentProcess:
             await server.close()
             await http.aclose()
 
-    async def _restore(self, artifacts: Artifacts) -> Restored:
+    async def _restore(self, artifacts: Artifacts, server: V2Server) -> Restored:
         """Read the disk. Blocking is fine: nothing else runs yet."""
         self._folders.open()
         found = self._store.open()
-        kept = tuple(
-            Kept(it.model_version, it.artifact if it.artifact and artifacts.have(it.artifact) else None)
-            for it in found.kept
-        )
+        kept = tuple(_kept(it, artifacts, server) for it in found.kept)
         artifacts.open({it.model_version.id: it.artifact for it in kept if it.artifact is not None})
         ours = {it.model_version.id for it in kept}
         strays = tuple(version for version in self._folders.found() if version not in ours)
@@ -150,3 +150,12 @@ class AgentProcess:
         except OSError as error:
             log.error("cannot save %s: after a restart of the agent it will be loaded anew: %s",
                       kept.model_version.id, error)  # fmt: skip
+
+
+def _kept(it: Kept, artifacts: Artifacts, server: V2Server) -> Kept:
+    if not it.artifact or not artifacts.have(it.artifact):
+        return Kept(it.model_version)
+    copies: int | None = None
+    with contextlib.suppress(ArtifactProblem, OSError):  # said when it is loaded
+        copies = server.copies(it.model_version, artifacts.path(it.artifact))
+    return Kept(it.model_version, it.artifact, copies)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from modelyard.agent.messages import Event, ServerDown, ServerReady
 from modelyard.agent.problems import ServerLost, ServerRefusal
-from modelyard.agent.servers.runtime import V2Server
+from modelyard.agent.servers.v2 import V2Server
 from modelyard.kit import clock
 from modelyard.kit.errors import ModelyardError
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from modelyard.agent.artifacts import Artifacts
 from modelyard.agent.messages import (
@@ -19,7 +20,7 @@ from modelyard.agent.messages import (
 )
 from modelyard.agent.model_folders import ModelFolders
 from modelyard.agent.problems import ServerLost
-from modelyard.agent.servers.runtime import V2Server
+from modelyard.agent.servers.v2 import V2Server
 from modelyard.agent.settings import Limits
 from modelyard.domain.names import VersionId
 from modelyard.kit.errors import ModelyardError
@@ -74,7 +75,9 @@ class Work:
         event: Event
         try:
             async with self._fetch_turn:
-                event = Fetched(version, await self._artifacts.fetch(version, artifact))
+                key = await self._artifacts.fetch(version, artifact)
+            source = self._artifacts.path(key)
+            event = Fetched(version, key, await asyncio.to_thread(self._server.copies, effect.model_version, source))
         except ModelyardError as error:
             event = FetchFailed(version, str(error))
         except OSError as error:
@@ -90,7 +93,8 @@ class Work:
         event: Event
         async with self._load_turn:
             try:
-                await asyncio.to_thread(self._folders.place, version, self._artifacts.path(effect.artifact))
+                arrange = partial(self._server.arrange, effect.model_version, self._artifacts.path(effect.artifact))
+                await asyncio.to_thread(self._folders.place, version, arrange)
                 event = Loaded(version, await self._server.load(str(version)))
             except ServerLost as error:
                 event = LoadFailed(version, str(error), lost=True)

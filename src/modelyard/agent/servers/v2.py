@@ -1,0 +1,107 @@
+"""An inference server seen through V2 health and the model repository extension: what all kinds of servers share.
+
+A kind of server (`runtime.py`, `mlserver.py`, `triton.py`) says how a model's files have to lie for it, and where it
+differs in what it answers.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+
+from modelyard.agent import trees
+from modelyard.agent.problems import ServerLost, ServerRefusal
+from modelyard.agent.settings import Limits
+from modelyard.domain.agent_protocol import ModelVersion
+
+INSTANCE_HEADER = "x-modelyard-instance"
+LOOK_SECONDS = 3.0
+INDEX_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The server is ready. `instance` differs after a restart; None where the server does not say."""
+
+    instance: str | None
+
+
+class V2Server:
+    """A client of one server. Every method raises `ServerLost` when the connection breaks, `ServerRefusal` on a no."""
+
+    # Whether `arrange` picks among numbered folders; else it is given the one in use.
+    picks_folder: ClassVar[bool] = False
+    # What tells that it listens, whatever its models do.
+    health: ClassVar[str] = "/v2/health/ready"
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        self._limits = limits
+        pool = httpx.Limits(max_connections=limits.loads_at_once * 4 + 4, max_keepalive_connections=2)
+        self._http = httpx.AsyncClient(base_url=url, limits=pool, trust_env=False)
+        self.url = url
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    def arrange(self, model_version: ModelVersion, source: Path, target: Path) -> None:  # noqa: ARG002  # others need it
+        """Blocking: make the folder `target`, which the server will load, of an artifact's files. `source` is shared:
+        nothing in it, nor in a file linked to it, may change. Raises `ArtifactProblem`, OSError.
+        """
+        trees.link(source, target)
+
+    def copies(self, model_version: ModelVersion, source: Path) -> int | None:  # noqa: ARG002  # others need them
+        """Blocking: how many times the server will hold this model; None: once, and it says nothing of it.
+        Raises `ArtifactProblem`, OSError."""
+        return None
+
+    async def look(self) -> Look:
+        answer = await self._ask("GET", self.health, LOOK_SECONDS)
+        if answer.status_code != httpx.codes.OK:
+            raise ServerRefusal(f"it is not ready: {_sentence(answer)}")
+        return Look(answer.headers.get(INSTANCE_HEADER))
+
+    async def index(self) -> frozenset[str]:
+        """The names that are loaded."""
+        answer = await self._ask("POST", "/v2/repository/index", INDEX_SECONDS, {"ready": True})
+        if answer.status_code != httpx.codes.OK:
+            raise ServerRefusal(f"it does not list its models: {_sentence(answer)}")
+        try:
+            # Some servers list more than was asked for.
+            return frozenset(it["name"] for it in answer.json() if it.get("state") == "READY")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ServerRefusal(f"it answered what is no list of models: {error}") from error
+
+    async def load(self, name: str) -> int:
+        """Returns the milliseconds it took."""
+        began = time.monotonic()
+        answer = await self._ask("POST", f"/v2/repository/models/{name}/load", self._limits.load_seconds, {})
+        if answer.status_code != httpx.codes.OK:
+            raise ServerRefusal(f"the inference server cannot load it: {_sentence(answer)}")
+        return round((time.monotonic() - began) * 1000)
+
+    async def unload(self, name: str) -> None:
+        """Also when it is not loaded."""
+        answer = await self._ask("POST", f"/v2/repository/models/{name}/unload", self._limits.unload_seconds, {})
+        if answer.status_code in (httpx.codes.OK, httpx.codes.NOT_FOUND):
+            return
+        if name in await self.index():  # servers disagree on how to say "it is not loaded"
+            raise ServerRefusal(f"the inference server cannot unload it: {_sentence(answer)}")
+
+    async def _ask(self, method: str, path: str, seconds: float, body: Any = None) -> httpx.Response:
+        timeout = httpx.Timeout(seconds, connect=min(seconds, LOOK_SECONDS))
+        try:
+            return await self._http.request(method, path, json=body, timeout=timeout)
+        except httpx.ReadTimeout as error:
+            raise ServerRefusal(f"the inference server did not answer within {seconds:g} s") from error
+        except httpx.TransportError as error:
+            raise ServerLost(f"the inference server at {self.url} is gone: {error or type(error).__name__}") from error
+
+
+def _sentence(answer: httpx.Response) -> str:
+    try:
+        found = answer.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        found = answer.text.strip()[:300]
+    return str(found) or f"HTTP {answer.status_code}"
