@@ -287,6 +287,18 @@ async def test_a_numbered_folder_that_is_missing_is_an_error(cache: Artifacts, t
         await cache.fetch(IRIS, Artifact(str(tmp_path / "m"), 3))
 
 
+@pytest.mark.parametrize(("wanted", "chosen"), [(None, "b"), (3, "a")], ids=["the highest", "the one asked for"])
+async def test_folders_with_settings_of_mlservers(
+    cache: Artifacts, tmp_path: Path, wanted: int | None, chosen: str
+) -> None:
+    for name, version in (("a", "3"), ("b", "20"), ("c", None)):
+        (tmp_path / "m" / name).mkdir(parents=True)
+        settings = "this is no JSON" if version is None else f'{{"parameters": {{"version": "{version}"}}}}'
+        (tmp_path / "m" / name / "model-settings.json").write_text(settings)
+    key = await cache.fetch(IRIS, Artifact(str(tmp_path / "m"), wanted))
+    assert key.partition("/")[2] == chosen
+
+
 async def test_opening_keeps_what_is_in_use_and_clears_the_rest(cache: Artifacts, tmp_path: Path) -> None:
     keys = []
     for version in (IRIS, WINE):

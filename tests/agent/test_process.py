@@ -11,9 +11,11 @@ import pytest
 from modelyard.agent.process import AgentProcess
 from modelyard.agent.settings import Folders, Limits, Settings
 from modelyard.domain.agent_protocol import ModelEventKind, ModelVersion
+from modelyard.domain.model import Artifact, Model, ModelSpec
 from modelyard.domain.server import ReplicaConfig
 from modelyard.kit.errors import Refused
 from modelyard.wire import agents
+from modelyard.wire.oip.loading import LoadOrder, order_from_json
 from tests.agent.peers import Answer, Scheduler, http_server, until
 from tests.agent.stories import MIB, REPLICA, a_version
 
@@ -25,10 +27,11 @@ class Server:
     ready: bool = True
     loaded: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    orders: list[LoadOrder] = field(default_factory=list)
     refuse: set[str] = field(default_factory=set)
     hold: asyncio.Event | None = None
 
-    async def answer(self, _method: str, path: str, _body: bytes) -> Answer:
+    async def answer(self, _method: str, path: str, body: bytes) -> Answer:
         match path.strip("/").split("/"):
             case ["v2", "health", "ready"]:
                 return (200 if self.ready else 503), {}, b"{}"
@@ -42,6 +45,7 @@ class Server:
                 if f"{order} {name}" in self.refuse:
                     return 400, {}, json.dumps({"error": "it is broken"}).encode()
                 if order == "load":
+                    self.orders.append(order_from_json(json.loads(body)))
                     self.loaded.append(name)
                 elif name in self.loaded:
                     self.loaded.remove(name)
@@ -96,6 +100,28 @@ async def test_events_arrive_in_order_although_the_scheduler_stumbles(setting: S
     await scheduler.hears(ModelEventKind.UNLOADED, model)
     assert scheduler.heard() == [("LOADED", "iris_1"), ("UNLOADED", "iris_1")]
     assert {session for session, _ in scheduler.events} == set(scheduler.sessions)
+
+
+async def test_a_load_tells_the_server_what_the_manifest_says(setting: Setting, tmp_path: Path) -> None:
+    scheduler, server = setting.scheduler, setting.server
+    for number in ("1", "2"):
+        (tmp_path / "numbered" / number).mkdir(parents=True)
+        (tmp_path / "numbered" / number / "model.onnx").write_bytes(number.encode())
+    (tmp_path / "told").mkdir()
+    (tmp_path / "told" / "modelyard-model.json").write_text("{}")
+    artifacts = [Artifact(str(tmp_path / "numbered"), 1), Artifact(str(tmp_path / "told"), 1)]
+    await scheduler.subscribed()
+    for number, artifact in enumerate(artifacts, 1):
+        spec = ModelSpec(artifact, frozenset({"onnx", "big"}), MIB, parameters=(("batch", "no"),))
+        model = ModelVersion(Model("iris", spec), number)
+        scheduler.load(model)
+        await scheduler.hears(ModelEventKind.LOADED, model)
+    chosen, whole = server.orders
+    assert chosen.artifact.endswith("/1")
+    assert chosen == LoadOrder(("big", "onnx"), {"batch": "no"}, chosen.artifact)
+    # Settings of ours are to choose, so the folder was left to the runtime.
+    assert whole == LoadOrder(("big", "onnx"), {"batch": "no"}, whole.artifact, artifact_version=1)
+    assert len(whole.artifact) == 64
 
 
 async def test_a_new_session_begins_with_the_truth(setting: Setting) -> None:

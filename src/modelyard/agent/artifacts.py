@@ -3,8 +3,8 @@
     <agent folder>/artifacts/sha256/<digest>/…   files, read-only
     <agent folder>/artifacts/tmp/                whatever is on its way in or out; emptied at start
 
-A key is a digest, or digest/N where the artifact has numbered folders and N is the one in use. Everything is made in
-tmp and renamed into place, so what is in sha256/ is whole.
+A key is a digest, or digest/F where the folder F of the artifact is the model (`choose.py`), such as a numbered one.
+Everything is made in tmp and renamed into place, so what is in sha256/ is whole.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from modelyard.agent import choose, download, trees, unpack
+from modelyard.agent import choose, contents, download, trees, unpack
 from modelyard.agent.problems import ArtifactProblem
 from modelyard.agent.settings import Limits
 from modelyard.domain.model import Artifact
@@ -78,8 +78,7 @@ class Artifacts:
         if not self._numbered:
             return digest
         try:
-            folders = [it.name for it in self.path(digest).iterdir() if it.is_dir()]
-            chosen = choose.numbered_folder(folders, artifact.version)
+            chosen = choose.folder(await asyncio.to_thread(contents.read, self.path(digest)), artifact.version)
         except LookupError as error:
             raise ArtifactProblem(f"cannot use {artifact.uri}: {error.args[0]}") from error
         except OSError as error:

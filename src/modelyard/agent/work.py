@@ -22,9 +22,11 @@ from modelyard.agent.model_folders import ModelFolders
 from modelyard.agent.problems import ServerLost
 from modelyard.agent.servers.v2 import V2Server
 from modelyard.agent.settings import Limits
+from modelyard.domain.model import ModelSpec
 from modelyard.domain.names import VersionId
 from modelyard.kit.errors import ModelyardError
 from modelyard.kit.tasks import TaskSet
+from modelyard.wire.oip.loading import LoadOrder
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,8 @@ class Work:
             try:
                 arrange = partial(self._server.arrange, effect.model_version, self._artifacts.path(effect.artifact))
                 await asyncio.to_thread(self._folders.place, version, arrange)
-                event = Loaded(version, await self._server.load(str(version)))
+                order = _order(effect.model_version.model.spec, effect.artifact)
+                event = Loaded(version, await self._server.load(str(version), order))
             except ServerLost as error:
                 event = LoadFailed(version, str(error), lost=True)
             except ModelyardError as error:
@@ -132,3 +135,14 @@ class Work:
         except OSError as error:
             event = UnloadFailed(version, f"cannot remove its folder: {error.strerror or error}")
         await self._emit(event)
+
+
+def _order(spec: ModelSpec, artifact: str) -> LoadOrder:
+    """What the manifest says that the files do not. A folder that was chosen already is not chosen again."""
+    chosen = "/" in artifact
+    return LoadOrder(
+        requirements=tuple(sorted(spec.requirements)),
+        parameters=dict(spec.parameters),
+        artifact=artifact,
+        artifact_version=None if chosen else spec.artifact.version,
+    )

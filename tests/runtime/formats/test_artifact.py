@@ -7,6 +7,8 @@ import pytest
 
 from modelyard.kit.errors import InvalidInput, NotFound
 from modelyard.runtime.formats import artifact
+from modelyard.runtime.formats.settings import MLSERVER, OURS
+from modelyard.wire.oip.loading import LoadOrder
 
 
 def folder(tmp_path: Path, *files: str, settings: object = None) -> Path:
@@ -16,7 +18,7 @@ def folder(tmp_path: Path, *files: str, settings: object = None) -> Path:
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_bytes(b"")
     if settings is not None:
-        (made / artifact.SETTINGS).write_text(settings if isinstance(settings, str) else json.dumps(settings))
+        (made / OURS).write_text(settings if isinstance(settings, str) else json.dumps(settings))
     return made
 
 
@@ -36,7 +38,8 @@ def folder(tmp_path: Path, *files: str, settings: object = None) -> Path:
 )
 def test_the_artifact_is_found(tmp_path, files, settings, path, kind, version):
     made = folder(tmp_path, *files, settings=settings)
-    assert artifact.find(made) == artifact.ArtifactFile(made / path, kind, version)
+    found = artifact.find(made)
+    assert (found.path, found.format, found.version) == (made / path, kind, version)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +51,15 @@ def test_the_artifact_is_found(tmp_path, files, settings, path, kind, version):
         pytest.param(["a.onnx"], "{", "is not JSON", id="settings are no JSON"),
         pytest.param(["a.onnx"], [], "must hold a JSON object", id="settings are no object"),
         pytest.param(["a.onnx"], {"fil": "a.onnx"}, "unknown key 'fil'", id="an unknown key"),
-        pytest.param(["a.onnx"], {"artifact_version": True}, "must be of type int", id="a wrong type"),
-        pytest.param(["a.onnx"], {"format": "tf"}, "format 'tf' is not served", id="an unknown format"),
+        pytest.param(
+            ["a.onnx"],
+            {"artifact_version": True},
+            "'artifact_version' in modelyard-model.json must be a whole number",
+            id="a wrong type",
+        ),
+        pytest.param(
+            ["a.onnx"], {"format": "tf"}, "'format' in modelyard-model.json must be one of onnx", id="an unknown format"
+        ),
         pytest.param(["a.onnx"], {"file": "../secret.pkl"}, "not a file in its folder", id="outside the folder"),
         pytest.param(["1/a.onnx"], {"artifact_version": 2}, "no folder for version 2", id="a missing version"),
         pytest.param(["a.txt"], {"file": "a.txt"}, "is of no known format", id="an unknown suffix"),
@@ -101,3 +111,85 @@ def test_files_that_might_have_been_the_model_are_named(tmp_path):
 def test_a_missing_folder_is_not_found(tmp_path):
     with pytest.raises(NotFound, match="no model 'iris'"):
         artifact.find(tmp_path / "iris")
+
+
+SKLEARN_SETTINGS = {"name": "iris", "implementation": "mlserver_sklearn.SKLearnModel"}
+
+
+@pytest.mark.parametrize(
+    ("files", "theirs", "expected"),
+    [
+        pytest.param(
+            ["a.pkl", "b.onnx"],
+            {"model-settings.json": SKLEARN_SETTINGS},
+            ("a.pkl", "sklearn", "1"),
+            id="MLServer's implementation is a format",
+        ),
+        pytest.param(
+            ["a.pkl", "b.pkl"],
+            {"model-settings.json": {**SKLEARN_SETTINGS, "parameters": {"uri": "./b.pkl", "version": "v7"}}},
+            ("b.pkl", "sklearn", "v7"),
+            id="MLServer's uri and version",
+        ),
+        pytest.param(
+            ["model/a.pkl", "old/a.pkl"],
+            {"model-settings.json": {**SKLEARN_SETTINGS, "parameters": {"uri": "model", "version": 7}}},
+            ("model/a.pkl", "sklearn", "7"),
+            id="a uri that is a folder",
+        ),
+        pytest.param(
+            ["1/a.pkl", "2/a.pkl", "2/b.pkl"],
+            {"2/model-settings.json": {**SKLEARN_SETTINGS, "parameters": {"uri": "./b.pkl"}}},
+            ("2/b.pkl", "sklearn", "2"),
+            id="settings in a numbered folder",
+        ),
+        pytest.param(
+            ["model/a.pkl", "model/b.pkl"],
+            {"model/model-settings.json": {**SKLEARN_SETTINGS, "parameters": {"uri": "./b.pkl"}}},
+            ("model/b.pkl", "sklearn", "1"),
+            id="settings one level down",
+        ),
+        pytest.param(
+            ["a.pkl", "b.onnx"],
+            {"model-settings.json": SKLEARN_SETTINGS, OURS: {"format": "onnx"}},
+            ("b.onnx", "onnx", "1"),
+            id="ours before MLServer's",
+        ),
+    ],
+)
+def test_settings_of_mlserver_are_honoured(tmp_path, files, theirs, expected):
+    made = folder(tmp_path, *files)
+    for name, content in theirs.items():
+        (made / name).write_text(json.dumps(content))
+    found = artifact.find(made)
+    assert (str(found.path.relative_to(made)), found.format, found.version) == expected
+
+
+def test_who_orders_a_load_calls_its_version(tmp_path):
+    made = folder(tmp_path, "a.pkl")
+    (made / MLSERVER).write_text('{"parameters": {"version": "v7"}}')
+    assert artifact.find(made, LoadOrder(requirements=("sklearn",))).version == "1"
+
+
+@pytest.mark.parametrize(
+    ("files", "version", "expected"),
+    [
+        pytest.param(["1/a.pkl", "2/a.pkl"], 1, "1/a.pkl", id="the number ordered"),
+        pytest.param(["a.pkl"], 3, "a.pkl", id="no numbers to choose from"),
+    ],
+)
+def test_an_ordered_version_is_chosen_among_numbered_folders(tmp_path, files, version, expected):
+    made = folder(tmp_path, *files)
+    assert artifact.find(made, LoadOrder(artifact_version=version)).path == made / expected
+
+
+def test_an_ordered_version_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match=r"iris: there is no folder for version 3; found \[1, 2\]"):
+        artifact.find(folder(tmp_path, "1/a.pkl", "2/a.pkl"), LoadOrder(artifact_version=3))
+
+
+def test_an_implementation_that_nobody_here_knows_is_named(tmp_path):
+    made = folder(tmp_path, "a.pkl")
+    (made / MLSERVER).write_text('{"implementation": "mlserver_huggingface.HuggingFaceRuntime"}')
+    with pytest.raises(InvalidInput, match=r"iris: its implementation mlserver_huggingface\.HuggingFaceRuntime is not"):
+        artifact.find(made)

@@ -17,9 +17,10 @@ from modelyard.wire.oip.loading import (
 WORDS = st.text(max_size=8)
 
 
-@given(st.lists(WORDS).map(tuple), st.dictionaries(WORDS, WORDS), WORDS)
-def test_an_order_comes_back_as_it_was(requirements, parameters, artifact):
-    order = LoadOrder(requirements, parameters, artifact)
+@given(
+    st.builds(LoadOrder, st.lists(WORDS).map(tuple), st.dictionaries(WORDS, WORDS), WORDS, st.none() | st.integers(0))
+)
+def test_an_order_comes_back_as_it_was(order):
     assert order_from_json(order_to_json(order)) == order
 
 
@@ -34,7 +35,15 @@ def test_a_load_without_words_of_ours_orders_nothing():
 
 
 @pytest.mark.parametrize(
-    "mine", [3, {"requirements": "onnx"}, {"requirements": [1]}, {"parameters": []}, {"parameters": {"a": 1}}]
+    "mine",
+    [
+        3,
+        {"requirements": "onnx"},
+        {"requirements": [1]},
+        {"parameters": []},
+        {"parameters": {"a": 1}},
+        {"artifact_version": "1"},
+    ],
 )
 def test_a_wrong_order_is_refused(mine):
     with pytest.raises(InvalidInput):

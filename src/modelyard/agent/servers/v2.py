@@ -15,6 +15,7 @@ from modelyard.agent import trees
 from modelyard.agent.problems import ServerLost, ServerRefusal
 from modelyard.agent.settings import Limits
 from modelyard.domain.agent_protocol import ModelVersion
+from modelyard.wire.oip.loading import LoadOrder
 
 INSTANCE_HEADER = "x-modelyard-instance"
 LOOK_SECONDS = 3.0
@@ -56,6 +57,10 @@ class V2Server:
         Raises `ArtifactProblem`, OSError."""
         return None
 
+    def load_body(self, order: LoadOrder) -> dict[str, Any]:  # noqa: ARG002  # others do
+        """What a load carries, for servers that heed it."""
+        return {}
+
     async def look(self) -> Look:
         answer = await self._ask("GET", self.health, LOOK_SECONDS)
         if answer.status_code != httpx.codes.OK:
@@ -73,10 +78,11 @@ class V2Server:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ServerRefusal(f"it answered what is no list of models: {error}") from error
 
-    async def load(self, name: str) -> int:
+    async def load(self, name: str, order: LoadOrder) -> int:
         """Returns the milliseconds it took."""
         began = time.monotonic()
-        answer = await self._ask("POST", f"/v2/repository/models/{name}/load", self._limits.load_seconds, {})
+        body = self.load_body(order)
+        answer = await self._ask("POST", f"/v2/repository/models/{name}/load", self._limits.load_seconds, body)
         if answer.status_code != httpx.codes.OK:
             raise ServerRefusal(f"the inference server cannot load it: {_sentence(answer)}")
         return round((time.monotonic() - began) * 1000)

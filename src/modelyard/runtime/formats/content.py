@@ -10,6 +10,14 @@ XGBOOST = "xgboost"
 LIGHTGBM = "lightgbm"
 FORMATS = (ONNX, SKLEARN, XGBOOST, LIGHTGBM)
 
+# The packages whose MLServer runtimes serve what these formats hold.
+MLSERVER_PACKAGES: Mapping[str, str] = {
+    "mlserver_sklearn": SKLEARN,
+    "mlserver_xgboost": XGBOOST,
+    "mlserver_lightgbm": LIGHTGBM,
+    "mlserver_onnx": ONNX,
+}
+
 # The one suffix of scikit-learn's that is no pickle.
 SKOPS = ".skops"
 

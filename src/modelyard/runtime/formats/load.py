@@ -11,7 +11,9 @@ from modelyard.kit.errors import InvalidInput
 from modelyard.runtime import batching, independence
 from modelyard.runtime.batching import Limits
 from modelyard.runtime.errors import OutOfMemory
-from modelyard.runtime.formats import artifact, batch_settings, content, extras
+from modelyard.runtime.formats import artifact, content, extras
+from modelyard.runtime.formats.artifact import Found
+from modelyard.runtime.formats.settings import Settings
 from modelyard.runtime.independence import Rows
 from modelyard.runtime.model import Model
 from modelyard.wire.oip.loading import NOTHING_ORDERED, LoadOrder
@@ -47,19 +49,18 @@ class _BoosterReader(Protocol):
     def __call__(self, path: Path, *, threads: int) -> Model: ...
 
 
-def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> LoadedModel:  # noqa: ARG001
+def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> LoadedModel:
     """Raises `NotFound`, `InvalidInput` (the sentence says what is wrong with the artifact) or `OutOfMemory`."""
-    found = artifact.find(folder)
+    found = artifact.find(folder, order)
     try:
-        settings = batch_settings.read(folder, found.path)
         model = _read(found, options)
-        limits = _batching(folder.name, model, settings) if options.batch else None
+        limits = _batching(folder.name, model, found.settings) if options.batch else None
         return LoadedModel(folder.name, found.version, model, limits)
     except MemoryError:
         raise OutOfMemory(f"{folder.name}: there is not enough memory to load {found.path.name}") from None
 
 
-def _read(found: artifact.ArtifactFile, options: Options) -> Model:
+def _read(found: Found, options: Options) -> Model:
     # Each library is imported by the first model that needs it: an idle runtime stays small.
     if found.format == content.ONNX:
         from modelyard.runtime.formats import onnx
@@ -96,7 +97,7 @@ def _skops_reader() -> Callable[[Path], Any]:
     return skops_file.read
 
 
-def _batching(name: str, model: Model, settings: batch_settings.BatchSettings) -> Limits | None:
+def _batching(name: str, model: Model, settings: Settings) -> Limits | None:
     """None where requests must not share a call, or nothing is gained."""
     limits = Limits(wait_seconds=settings.wait_seconds or 0.0)
     if settings.max_batch_size is not None:

@@ -15,11 +15,15 @@ KEY = "modelyard"
 
 @dataclass(frozen=True, slots=True)
 class LoadOrder:
-    """What the manifest says beside the files. `artifact`: the digest of the files; empty where nobody knows it."""
+    """What the manifest says beside the files. `artifact`: the digest of the files; empty where nobody knows it.
+
+    `artifact_version`: the numbered folder to take, where the files hold several and none was taken before.
+    """
 
     requirements: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     artifact: str = ""
+    artifact_version: int | None = None
 
 
 NOTHING_ORDERED = LoadOrder()
@@ -45,6 +49,8 @@ def order_to_json(order: LoadOrder) -> dict[str, Any]:
         mine["parameters"] = dict(order.parameters)
     if order.artifact:
         mine["artifact"] = order.artifact
+    if order.artifact_version is not None:
+        mine["artifact_version"] = order.artifact_version
     return {"parameters": {KEY: mine}} if mine else {}
 
 
@@ -59,7 +65,10 @@ def order_from_json(body: Mapping[str, Any]) -> LoadOrder:
         raise InvalidInput("'requirements' of a load must be a list of strings")
     if not isinstance(given, dict) or not all(isinstance(it, str) for it in given.values()):
         raise InvalidInput("'parameters' of a model must be an object of strings")
-    return LoadOrder(tuple(requirements), given, str(mine.get("artifact", "")))
+    version = mine.get("artifact_version")
+    if version is not None and (type(version) is not int or version < 0):
+        raise InvalidInput("'artifact_version' of a load must be a whole number")
+    return LoadOrder(tuple(requirements), given, str(mine.get("artifact", "")), version)
 
 
 def held_to_json(models: Iterable[HeldModel]) -> dict[str, Any]:

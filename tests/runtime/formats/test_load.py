@@ -1,4 +1,4 @@
-"""What a model's files say about sharing calls."""
+"""What settings say about sharing calls, wherever they say it."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,16 @@ import pytest
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.batching import Limits
 from modelyard.runtime.formats.load import Options, load
+from modelyard.wire.oip.loading import LoadOrder
 from tests.runtime import artifacts, graphs
 
 
-def limits(folder: Path, ours=None, theirs=None, graph: bytes | None = None) -> Limits | None:
+def limits(folder: Path, ours=None, theirs=None, graph: bytes | None = None, **manifest: str) -> Limits | None:
     artifacts.file(folder, "m/1/model.onnx", graph or artifacts.identity("FP32"))
     for name, content in (("modelyard-model.json", ours), ("1/model-settings.json", theirs)):
         if content is not None:
             artifacts.file(folder, f"m/{name}", json.dumps(content).encode())
-    return load(folder / "m", Options()).batching
+    return load(folder / "m", Options(), LoadOrder(parameters=manifest)).batching
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,11 @@ def test_settings_are_read(tmp_path: Path, ours, theirs, expected: Limits | None
     assert limits(tmp_path, ours, theirs) == expected
 
 
+def test_the_manifest_comes_first(tmp_path: Path):
+    ours, theirs = {"max_batch_size": 5, "max_batch_time_ms": 7}, {"max_batch_size": 9}
+    assert limits(tmp_path, ours, theirs, max_batch_size="3") == Limits(3, wait_seconds=0.007)
+
+
 def test_a_model_that_mixes_rows_shares_calls_only_where_it_is_told_to(tmp_path: Path):
     assert limits(tmp_path, graph=graphs.counts()) is None
     assert limits(tmp_path, {"batch": True}, graph=graphs.counts()) == Limits()
@@ -62,8 +68,14 @@ def test_a_model_that_mixes_rows_shares_calls_only_where_it_is_told_to(tmp_path:
         (None, {"max_batch_time": "1"}, "'max_batch_time' in model-settings.json must be a number from 0 to 60"),
         (None, [], "model-settings.json must hold a JSON object"),
         ({"max_batch": 1}, None, "unknown key 'max_batch'"),
+        ({"batch": "no"}, None, "^m: "),
     ],
 )
 def test_a_setting_that_cannot_be_is_a_sentence(tmp_path: Path, ours, theirs, says: str):
     with pytest.raises(InvalidInput, match=says):
         limits(tmp_path, ours, theirs)
+
+
+def test_a_parameter_of_the_manifest_that_cannot_be_is_a_sentence(tmp_path: Path):
+    with pytest.raises(InvalidInput, match="m: 'batch' in the manifest's parameters must be true or false"):
+        limits(tmp_path, batch="perhaps")
