@@ -1,8 +1,10 @@
 """What the runtime refuses, beyond the errors that every part shares."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from modelyard.kit.errors import ModelyardError, NotFound, Refused, Unavailable
+from modelyard.wire.oip.headers import NOT_LOADED, RETRY_AFTER
 
 
 class NotLoaded(NotFound):
@@ -23,8 +25,24 @@ class OutOfMemory(Refused):
     grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
 
 
+class TooBusy(ModelyardError):
+    """More requests wait for the model than may; nothing ran."""
+
+    http_status: ClassVar[int] = 429
+    grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
+
+
 class ModelFailed(ModelyardError):
     """The model raised while it predicted."""
+
+
+def headers_of(error: ModelyardError) -> Mapping[str, str]:
+    """What goes beside the sentence, as HTTP headers or gRPC trailers, for gateways and clients that retry."""
+    if isinstance(error, NotLoaded | NotLoadedNow):
+        return {NOT_LOADED: "true"}
+    if isinstance(error, TooBusy):
+        return {RETRY_AFTER: "1"}
+    return {}
 
 
 def first_line(error: BaseException) -> str:

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from modelyard.kit.errors import ModelyardError
-from modelyard.runtime.errors import NotLoaded, NotLoadedNow
+from modelyard.runtime.errors import NotLoaded, NotLoadedNow, headers_of
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import Repository
 from modelyard.wire.oip import grpc, metadata
-from modelyard.wire.oip.headers import INTERNAL_MODEL, NOT_LOADED, REQUEST_ID
+from modelyard.wire.oip.headers import INTERNAL_MODEL, REQUEST_ID
 from modelyard.wire.oip.nouns import InferResponse
 
 log = logging.getLogger(__name__)
@@ -106,8 +106,8 @@ class _Reply:
         if not isinstance(error, Exception):
             return
         trailers = [(REQUEST_ID, self._sent[REQUEST_ID])] if REQUEST_ID in self._sent else []
-        if isinstance(error, NotLoaded):
-            trailers.append((NOT_LOADED, "true"))
+        if isinstance(error, ModelyardError):
+            trailers.extend(headers_of(error).items())
         self._context.set_trailing_metadata(tuple(trailers))
         if isinstance(error, NotLoaded) and INTERNAL_MODEL in self._sent:
             raise NotLoadedNow(str(error)) from error

@@ -1,76 +1,76 @@
-"""One inference, whichever protocol it came by: find the model, fit the tensors, predict, name the answer."""
+"""One inference, whichever protocol it came by: find the model, let it answer, name the answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
-from modelyard.runtime import batching, fitting
-from modelyard.runtime.formats.load import LoadedModel
-from modelyard.runtime.predicting import predict
-from modelyard.runtime.repository import InUse, Repository
-from modelyard.runtime.together import Together
-from modelyard.wire.oip.nouns import Array, InferRequest, InferResponse, ModelMetadata, Tensor
+from modelyard.runtime.in_use import InUse
+from modelyard.runtime.lane import Asked, Lane, OnAnswer
+from modelyard.runtime.repository import Repository
+from modelyard.runtime.ways import Quick, Threaded, Way
+from modelyard.wire.oip.nouns import InferRequest, InferResponse, ModelMetadata
+
+# Calls of one model at the same time where they do not share calls, unless its settings say otherwise.
+CONCURRENCY = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
+    """`concurrency`: calls at the same time of a model whose requests do not share calls."""
+
     repository: Repository
     threads: Executor
-    together: Together = field(default_factory=Together)
+    concurrency: int = CONCURRENCY
 
-    def infer(self, name: str, version: str, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
-        """The answer at once where the model is quick, else when a thread has it, or the call that it shares with
-        others: then it is a future, and whatever else has arrived should be asked before it is waited for.
+    def ask(self, name: str, version: str, request: InferRequest, on_answer: OnAnswer) -> Asked:
+        """`on_answer` gets the answer, or what `infer` would raise, in a later turn of the loop: once, and never after
+        `cancel` of what this returns. The cheapest way to ask: there is no future, and no task.
 
-        Raises `NotLoaded`, `NotFound`, `InvalidInput` for a mistake of the client's, `ModelFailed` for the model's.
+        Raises `NotLoaded`, `NotFound`, `TooBusy`, and `InvalidInput` where the mistake is seen at once.
         """
         in_use = self.repository.get(name, version)
-        model = in_use.loaded.model
-        outputs = fitting.choose_outputs(model.signature, request.outputs)
-        inputs = model.fit(request)
-        limits = in_use.loaded.batching
-        if limits is not None and (mine := batching.share(inputs, outputs, limits)) is not None:
-            answer = partial(_answer, in_use.loaded, request)
-            return self.together.add(in_use, mine, inputs, outputs, limits, answer)
-        if model.quick:
-            return _answer(in_use.loaded, request, predict(in_use.loaded, inputs, outputs))
-        return self._in_thread(in_use, request, inputs, outputs)
+        lane = in_use.lane
+        if lane is None:
+            lane = in_use.lane = self._lane(in_use)
+        return lane.add(request, on_answer)
+
+    def infer(self, name: str, version: str, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
+        """The answer, later: it may share a call of its model with others, so that whatever else has arrived should be
+        asked before it is waited for. Who cancels it waits no more, and it is not run if it has not begun.
+
+        Raises, or the future does, `NotLoaded`, `NotFound`, `TooBusy`, `InvalidInput` for a mistake of the client's,
+        `ModelFailed` for the model's.
+        """
+        answer: asyncio.Future[InferResponse] = asyncio.get_running_loop().create_future()
+
+        def on_answer(found: InferResponse | Exception) -> None:
+            if answer.done():
+                return
+            if isinstance(found, Exception):
+                answer.set_exception(found)
+            else:
+                answer.set_result(found)
+
+        asked = self.ask(name, version, request, on_answer)
+        asked.future = answer
+        answer.add_done_callback(lambda done: asked.cancel() if done.cancelled() else None)
+        return answer
 
     async def stream(self, name: str, version: str, request: InferRequest) -> AsyncIterator[InferResponse]:
         """The answers to one request, as they come: one, unless the model streams. Raises as `infer` does."""
         answer = self.infer(name, version, request)
         yield answer if isinstance(answer, InferResponse) else await answer
 
-    async def _in_thread(
-        self, in_use: InUse, request: InferRequest, inputs: Mapping[str, Array], outputs: Sequence[str]
-    ) -> InferResponse:
-        loop = asyncio.get_running_loop()
-        in_use.begin()
-        try:
-            work = loop.run_in_executor(self.threads, predict, in_use.loaded, inputs, outputs)
-            # The thread goes on when the caller goes away, and the model is in use until it is done.
-            found = await asyncio.shield(work)
-        except asyncio.CancelledError:
-            in_use.begin()
-            work.add_done_callback(lambda done: _abandoned(done, in_use))
-            raise
-        finally:
-            in_use.end()
-        return _answer(in_use.loaded, request, found)
+    def _lane(self, in_use: InUse) -> Lane:
+        loaded = in_use.loaded
+        # Calls that are shared gain nothing from running side by side: what waits for one goes into the next.
+        concurrency = self.concurrency if loaded.batching is None else 1
+        way: Way[Any] = (Quick if loaded.model.quick else Threaded)(loaded, self.threads, concurrency)
+        return Lane(in_use, way, loaded.batching, loaded.bounds)
 
     def metadata(self, name: str, version: str) -> ModelMetadata:
         loaded = self.repository.get(name, version).loaded
         signature = loaded.model.signature
         return ModelMetadata(name, (loaded.version,), signature.platform, signature.inputs, signature.outputs)
-
-
-def _abandoned(work: "asyncio.Future[Sequence[Tensor]]", in_use: InUse) -> None:
-    in_use.end()
-    if not work.cancelled():
-        work.exception()  # logged already, and nobody waits for it
-
-
-def _answer(loaded: LoadedModel, request: InferRequest, outputs: Sequence[Tensor]) -> InferResponse:
-    return InferResponse(model=loaded.name, version=loaded.version, id=request.id, outputs=tuple(outputs))

@@ -1,4 +1,4 @@
-"""The models of one folder: what is loaded, loading and unloading them, and who is using which.
+"""The models of one folder: what is loaded, and loading and unloading them.
 
 Loads and unloads of one model happen one after another, those of different models side by side; asking for a load
 while one waits or runs joins it. The work is done in threads, so that the event loop goes on answering.
@@ -20,6 +20,7 @@ from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound
 from modelyard.kit.tasks import TaskSet
 from modelyard.runtime.errors import NotLoaded
 from modelyard.runtime.formats.load import LoadedModel
+from modelyard.runtime.in_use import InUse
 from modelyard.wire.oip.loading import NOTHING_ORDERED, HeldModel, LoadOrder
 from modelyard.wire.oip.nouns import IndexEntry
 
@@ -36,33 +37,6 @@ class State(Enum):
     LOADING = "LOADING"
     UNLOADING = "UNLOADING"
     UNAVAILABLE = "UNAVAILABLE"
-
-
-@dataclass(slots=True, eq=False)
-class InUse:
-    """A loaded model and how many requests are using it; `idle` is set by the last when someone waits for it."""
-
-    loaded: LoadedModel
-    requests: int = 0
-    idle: asyncio.Event | None = None
-
-    def begin(self) -> None:
-        self.requests += 1
-
-    def end(self) -> None:
-        self.requests -= 1
-        if self.requests == 0 and self.idle is not None:
-            self.idle.set()
-
-    async def until_idle(self, seconds: float) -> bool:
-        if self.requests == 0:
-            return True
-        self.idle = asyncio.Event()
-        try:
-            await asyncio.wait_for(self.idle.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
 
 
 @dataclass(frozen=True, slots=True)

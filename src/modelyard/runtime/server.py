@@ -25,11 +25,13 @@ from modelyard.wire.oip.loading import LoadOrder
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
+MOST_THREADS = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`http` and `grpc` are (host, port); port 0 takes a free one. `predict_threads`: for models that are not quick."""
+    """`http` and `grpc` are (host, port); port 0 takes a free one. `predict_threads`: calls at the same time of one
+    model whose requests do not share calls."""
 
     repository: Path
     http: tuple[str, int] = ("127.0.0.1", 0)
@@ -77,7 +79,8 @@ async def start(settings: Settings) -> Server:
     """Raises `NotFound` for a missing repository and `Refused` for a busy port."""
     if not settings.repository.is_dir():
         raise NotFound(f"there is no folder {settings.repository} to serve models from")
-    predicting = ThreadPoolExecutor(settings.predict_threads, "predict")
+    # Threads are made when they are needed: each model has its own bound, so that none takes those of another.
+    predicting = ThreadPoolExecutor(MOST_THREADS, "predict")
     loading = ThreadPoolExecutor(settings.load_threads, "load")
     repository = Repository(
         settings.repository,
@@ -85,7 +88,7 @@ async def start(settings: Settings) -> Server:
         loading,
         settings.unload_wait_seconds,
     )
-    inference = Inference(repository, predicting)
+    inference = Inference(repository, predicting, settings.predict_threads)
     identity = Identity()
     endpoints = Endpoints(repository, inference, identity)
     rpc = GrpcInferenceService(repository, inference, identity)

@@ -7,6 +7,7 @@ import pytest
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.batching import Limits
+from modelyard.runtime.bounds import Bounds
 from modelyard.runtime.formats.load import Options, load
 from modelyard.wire.oip.loading import LoadOrder
 from tests.runtime import artifacts, graphs
@@ -18,6 +19,12 @@ def limits(folder: Path, ours=None, theirs=None, graph: bytes | None = None, **m
         if content is not None:
             artifacts.file(folder, f"m/{name}", json.dumps(content).encode())
     return load(folder / "m", Options(), LoadOrder(parameters=manifest)).batching
+
+
+def bounds(folder: Path, ours=None, **manifest: str) -> Bounds:
+    artifacts.file(folder, "m/model.onnx", artifacts.identity("FP32"))
+    artifacts.file(folder, "m/modelyard-model.json", json.dumps(ours or {}).encode())
+    return load(folder / "m", Options(), LoadOrder(parameters=manifest)).bounds
 
 
 @pytest.mark.parametrize(
@@ -46,6 +53,12 @@ def limits(folder: Path, ours=None, theirs=None, graph: bytes | None = None, **m
 )
 def test_settings_are_read(tmp_path: Path, ours, theirs, expected: Limits | None):
     assert limits(tmp_path, ours, theirs) == expected
+
+
+def test_bounds_are_read_and_the_manifest_comes_first(tmp_path: Path):
+    assert bounds(tmp_path) == Bounds()
+    assert bounds(tmp_path, {"max_concurrency": 2, "max_queue": 5}) == Bounds(2, 5)
+    assert bounds(tmp_path, {"max_queue": 5}, max_queue="7") == Bounds(max_queue=7)
 
 
 def test_the_manifest_comes_first(tmp_path: Path):

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime import batching, independence
 from modelyard.runtime.batching import Limits
+from modelyard.runtime.bounds import Bounds
 from modelyard.runtime.errors import OutOfMemory
 from modelyard.runtime.formats import artifact, content, extras
 from modelyard.runtime.formats.artifact import Found
@@ -35,7 +36,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """`batching`: how far requests may share a call; None: not at all. `memory_bytes`, `note`: as in `HeldModel`."""
+    """`batching`: how far requests may share a call; None: not at all. `bounds`: how many run and wait at a time.
+
+    `memory_bytes`, `note`: as in `HeldModel`.
+    """
 
     name: str
     version: str
@@ -43,6 +47,7 @@ class LoadedModel:
     batching: Limits | None = None
     memory_bytes: int | None = None
     note: str = ""
+    bounds: Bounds = Bounds()
 
 
 class _BoosterReader(Protocol):
@@ -55,7 +60,7 @@ def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> 
     try:
         model = _read(found, options)
         limits = _batching(folder.name, model, found.settings) if options.batch else None
-        return LoadedModel(folder.name, found.version, model, limits)
+        return LoadedModel(folder.name, found.version, model, limits, bounds=_bounds(found.settings))
     except MemoryError:
         raise OutOfMemory(f"{folder.name}: there is not enough memory to load {found.path.name}") from None
 
@@ -102,11 +107,24 @@ def _batching(name: str, model: Model, settings: Settings) -> Limits | None:
     limits = Limits(wait_seconds=settings.wait_seconds or 0.0)
     if settings.max_batch_size is not None:
         limits = replace(limits, requests=settings.max_batch_size)
-    if settings.batch is False or limits.requests < 2 or not model.quick or not batching.has_rows(model.signature):
+    if settings.batch is False or limits.requests < 2 or not batching.has_rows(model.signature):
         return None
     if settings.batch is None:
+        if foreign_code(model) is not None:
+            return None
         rows = independence.try_out(model)
         if rows is not Rows.INDEPENDENT:
             log.info("requests to %s run one by one: %s; `batch` in its settings decides otherwise", name, rows.value)
             return None
     return limits
+
+
+def _bounds(settings: Settings) -> Bounds:
+    usual = Bounds()
+    return Bounds(settings.max_concurrency, settings.max_queue or usual.max_queue)
+
+
+def foreign_code(model: Model) -> str | None:
+    """Code that the model brings and no library of ours, by name; None: it brings none."""
+    found: str | None = getattr(model, "foreign", None)
+    return found

@@ -39,7 +39,8 @@ class Settings:
 
     `file`: the artifact, or the folder that it is in, below the model's folder. `artifact_version`: which of numbered
     folders. `version`: what the model calls its version. `implementation`: a Python class, `module.Class`.
-    `parameters`: the model's own. `max_batch_size`: requests in one call.
+    `parameters`: the model's own. `max_batch_size`: requests in one call. `max_concurrency`: calls at the same time.
+    `max_queue`: requests that wait for their call. `worker`: whether it has a process of its own.
     """
 
     format: str | None = None
@@ -54,6 +55,9 @@ class Settings:
     batch: bool | None = None
     max_batch_size: int | None = None
     wait_seconds: float | None = None
+    max_concurrency: int | None = None
+    max_queue: int | None = None
+    worker: bool | None = None
 
     def over(self, other: "Settings") -> "Settings":
         """What is said here, else what `other` says; the model's own parameters of both."""
@@ -97,6 +101,12 @@ def whole_number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError
     return value
+
+
+def positive_number(value: Any) -> int:
+    if whole_number(value) < 1:
+        raise ValueError
+    return int(value)
 
 
 def wait_in(unit: float) -> Callable[[Any], float]:
@@ -157,6 +167,9 @@ KEYS: Mapping[str, Key] = {
     "batch": Key("batch", true_or_false, "true or false"),
     "max_batch_size": Key("max_batch_size", whole_number, _REQUESTS),
     "max_batch_time_ms": Key("wait_seconds", wait_in(1e-3), _TIME.format(MOST_WAIT_SECONDS * 1000)),
+    "max_concurrency": Key("max_concurrency", positive_number, "a number of calls, 1 or more"),
+    "max_queue": Key("max_queue", positive_number, "a number of requests, 1 or more"),
+    "worker": Key("worker", true_or_false, "true or false"),
 }
 OUR_KEYS: Mapping[str, Key] = {
     **KEYS,

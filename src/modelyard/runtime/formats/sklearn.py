@@ -15,6 +15,7 @@ import sklearn.base  # noqa: F401  # so that no load pays for the import but the
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import ModelFailed, first_line
+from modelyard.runtime.formats import foreign
 from modelyard.runtime.formats.rows import Rows
 from modelyard.runtime.model import Signature
 from modelyard.wire.oip import raw
@@ -46,6 +47,7 @@ class SklearnModel:
 
     def __init__(self, estimator: Any, file: str) -> None:
         self._estimator = estimator
+        self.foreign = foreign.code_of(estimator)
         methods = [name for name in METHODS if callable(getattr(estimator, name, None))]
         if not methods:
             raise InvalidInput(f"{file} holds a {type(estimator).__name__}, which has no 'predict' or 'transform'")

@@ -9,13 +9,13 @@ from urllib.parse import unquote
 import orjson
 
 from modelyard.kit.errors import InvalidInput, ModelyardError
-from modelyard.runtime.errors import NotLoaded, NotLoadedNow
+from modelyard.runtime.errors import NotLoaded, NotLoadedNow, headers_of
 from modelyard.runtime.http.messages import BINARY, Request, Response, error_response, json_response
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import Repository
 from modelyard.wire.oip import loading, metadata, rest
-from modelyard.wire.oip.headers import BINARY_HEADER_LENGTH, INSTANCE, INTERNAL_MODEL, NOT_LOADED, REQUEST_ID
+from modelyard.wire.oip.headers import BINARY_HEADER_LENGTH, INSTANCE, INTERNAL_MODEL, REQUEST_ID
 from modelyard.wire.oip.loading import LoadOrder
 from modelyard.wire.oip.nouns import InferRequest, InferResponse
 
@@ -202,9 +202,9 @@ def _only(method: str, request: Request) -> Response | None:
 def _failure(request: Request, error: Exception) -> Response:
     if isinstance(error, NotLoaded):
         seen = NotLoadedNow if INTERNAL_MODEL in request.headers else NotLoaded
-        return error_response(seen.http_status, str(error), {NOT_LOADED: "true"})
+        return error_response(seen.http_status, str(error), headers_of(error))
     if isinstance(error, ModelyardError):
-        return error_response(error.http_status, str(error))
+        return error_response(error.http_status, str(error), headers_of(error))
     log.error("a request failed by a fault of the server", exc_info=error)
     return error_response(500, "the server failed; its log says more")
 

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,13 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 from modelyard.kit.errors import InvalidInput, ModelyardError
+from modelyard.runtime.bounds import Bounds
+from modelyard.runtime.errors import ModelFailed, TooBusy
 from modelyard.runtime.formats.load import Options, load
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import Repository
 from modelyard.wire.oip.nouns import BYTES, DTYPES, InferRequest, InferResponse, RequestedOutput, Tensor
-from tests.runtime import artifacts, graphs
+from tests.runtime import artifacts, estimators, graphs
 
 DEADLINE = 20
 
@@ -190,6 +193,89 @@ async def test_what_came_before_a_reload_runs_on_the_old_model_alone(inference: 
     assert not any(it.done() for it in before)  # they still wait for a third, who will not come to the old model
     for it in before:
         it.cancel()
+
+
+# Models that are not quick: what waits while a call runs is the next call.
+
+
+def waiting_model(folder: Path, name: str, **settings) -> estimators.Waits:
+    """A model that says when it begins, and goes on when it is let."""
+    model = estimators.Waits(folder / f"{name}-begun", folder / f"{name}-go")
+    artifacts.pickled(folder, name, model)
+    artifacts.file(folder, f"{name}/modelyard-model.json", json.dumps(settings).encode())
+    return model
+
+
+def row(value: float) -> InferRequest:
+    return InferRequest((tensor("x", [[value]], "FP64"),))
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+async def test_what_waits_while_a_call_runs_is_one_call(inference: Inference, tmp_path: Path):
+    model = waiting_model(tmp_path, "waits", batch=True)
+    own = Inference(Repository(tmp_path, inference.repository.loader, inference.threads), inference.threads)
+    await own.repository.load("waits")
+    answers = [begin(own, "waits", row(0))]
+    await until(model.begun.exists)
+    answers += [begin(own, "waits", row(value)) for value in (1, 2, 3)]
+    model.go.touch()
+    assert [(await it).outputs[0].data.tolist() for it in answers] == [[[0, 1]], [[1, 3]], [[2, 3]], [[3, 3]]]
+
+
+async def test_a_slow_model_does_not_keep_another_waiting(inference: Inference, tmp_path: Path):
+    slow = waiting_model(tmp_path, "slow")
+    artifacts.pickled(tmp_path, "light", estimators.Fails())
+    own = Inference(Repository(tmp_path, inference.repository.loader, inference.threads), ThreadPoolExecutor(64))
+    for name in ("slow", "light"):
+        await own.repository.load(name)
+    held = [begin(own, "slow", row(0)) for _ in range(20)]
+    await until(slow.begun.exists)
+    for _ in range(20):
+        with pytest.raises(ModelFailed):
+            async with asyncio.timeout(DEADLINE):
+                await begin(own, "light", row(0))
+    assert not any(it.done() for it in held)
+    slow.go.touch()
+    await asyncio.gather(*held)
+
+
+async def test_who_comes_when_too_many_wait_is_told_so_and_the_model_recovers(inference: Inference, tmp_path: Path):
+    model = waiting_model(tmp_path, "waits")
+    own = Inference(Repository(tmp_path, inference.repository.loader, inference.threads), inference.threads)
+    await own.repository.load("waits")
+    in_use = own.repository.get("waits")
+    in_use.loaded = replace(in_use.loaded, bounds=Bounds(max_concurrency=1, max_queue=2))
+    running = begin(own, "waits", row(0))
+    await until(model.begun.exists)
+    waiting = [begin(own, "waits", row(0)) for _ in range(2)]
+    with pytest.raises(TooBusy, match="the model 'waits' is busy: 2 requests wait"):
+        await begin(own, "waits", row(0))
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    waiting.append(begin(own, "waits", row(0)))  # in the place of the one that went away
+    model.go.touch()
+    await asyncio.gather(running, *waiting[1:])
+    assert in_use.requests == 0
+    await begin(own, "waits", row(0))
+
+
+async def test_a_running_call_ends_by_itself_when_its_client_goes_away(inference: Inference, tmp_path: Path):
+    model = waiting_model(tmp_path, "waits")
+    own = Inference(Repository(tmp_path, inference.repository.loader, inference.threads), inference.threads)
+    await own.repository.load("waits")
+    gone = begin(own, "waits", row(0))
+    await until(model.begun.exists)
+    gone.cancel()
+    await asyncio.sleep(0)
+    in_use = own.repository.get("waits")
+    assert in_use.requests == 1
+    model.go.touch()
+    await until(lambda: in_use.requests == 0)
 
 
 # Any mix of requests, valid and not, answers each as if it had been alone.

@@ -1,0 +1,38 @@
+"""A loaded model, and how many requests are using it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelyard.runtime.formats.load import LoadedModel
+
+if TYPE_CHECKING:
+    from modelyard.runtime.lane import Lane
+
+
+@dataclass(slots=True, eq=False)
+class InUse:
+    """`idle` is set by the last request when someone waits for it; `lane` is made for the first."""
+
+    loaded: LoadedModel
+    requests: int = 0
+    idle: asyncio.Event | None = None
+    lane: "Lane | None" = None
+
+    def begin(self) -> None:
+        self.requests += 1
+
+    def end(self) -> None:
+        self.requests -= 1
+        if self.requests == 0 and self.idle is not None:
+            self.idle.set()
+
+    async def until_idle(self, seconds: float) -> bool:
+        if self.requests == 0:
+            return True
+        self.idle = asyncio.Event()
+        try:
+            await asyncio.wait_for(self.idle.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
