@@ -44,7 +44,8 @@ def free_port() -> int:
 
 @dataclass
 class Scheduler:
-    """An AgentService that obeys its test. `refuse` answers that many events with UNAVAILABLE first."""
+    """An AgentService that obeys its test. `refuse` answers that many events with UNAVAILABLE first, `refuse_reports`
+    that many reports. `said`: what came, in order."""
 
     port: int = 0
     subscriptions: list[Subscription] = field(default_factory=list)
@@ -52,6 +53,8 @@ class Scheduler:
     events: list[tuple[str, ModelEvent]] = field(default_factory=list)
     measures: list[Any] = field(default_factory=list)
     refuse: int = 0
+    refuse_reports: int = 0
+    said: list[str] = field(default_factory=list)
     orders: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     server: Any = None
 
@@ -83,12 +86,26 @@ class Scheduler:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         event = agents.decode_event(request)
         assert event is not None
+        self.said.append(event.kind.name)
         self.events.append((dict(context.invocation_metadata())[agents.SESSION_HEADER], event))
         return agents.EventResponse()
 
-    async def Report(self, request: Any, _context: Any) -> Any:
+    async def Report(self, request: Any, context: Any) -> Any:
+        if self.refuse_reports:
+            self.refuse_reports -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        self.said.append("report")
         self.measures.append(agents.decode_measures(request))
         return agents.ReportResponse()
+
+    def measured(self, version: str) -> int | None:
+        """As reported last."""
+        found = [it.measured_bytes for _, told in self.measures for it in told if str(it.version) == version]
+        return found[-1] if found else None
+
+    def noted(self, version: str) -> str | None:
+        found = [it.note for _, told in self.measures for it in told if str(it.version) == version]
+        return found[-1] if found else None
 
     def load(self, model_version: ModelVersion) -> None:
         self.orders.put_nowait(Operation(OperationKind.LOAD, model_version))

@@ -1,7 +1,17 @@
 """Words for telling an agent's story in a test."""
 
 from modelyard.agent.machine import Agent
-from modelyard.agent.messages import Effect, Event, LoadOrdered, ServerReady, SessionOpened, Tell, UnloadOrdered
+from modelyard.agent.messages import (
+    Effect,
+    Event,
+    Figure,
+    LoadOrdered,
+    Measured,
+    ServerReady,
+    SessionOpened,
+    Tell,
+    UnloadOrdered,
+)
 from modelyard.domain.agent_protocol import ModelVersion
 from modelyard.domain.model import Artifact, Model, ModelSpec
 from modelyard.domain.names import ReplicaId, VersionId
@@ -19,7 +29,8 @@ class Story:
     """One agent with 100 bytes of memory, a second per step; keeps every effect."""
 
     def __init__(self, memory_bytes: int = 100, *, copies: int | None = None) -> None:
-        self.agent = Agent(REPLICA, ReplicaConfig("127.0.0.1", 1, 2, memory_bytes), copies=copies)
+        config = ReplicaConfig("127.0.0.1", 1, 2, memory_bytes)
+        self.agent = Agent(REPLICA, config, copies=copies, least_measured_bytes=0)
         self.now = 0.0
         self.effects: list[Effect] = []
 
@@ -31,6 +42,9 @@ class Story:
 
     def ready(self, *models: str) -> list[Effect]:
         return self.tell(ServerReady(frozenset(models), self.now + 0.5))
+
+    def measure(self, version: VersionId, memory_bytes: int | None, note: str = "") -> list[Effect]:
+        return self.tell(Measured({version: Figure(memory_bytes, note)}, self.now + 0.5))
 
     def begin(self) -> "Story":
         self.ready()

@@ -22,7 +22,8 @@ from tests.agent.stories import MIB, REPLICA, a_version
 
 @dataclass
 class Server:
-    """A V2 model repository that does not say which instance it is."""
+    """A V2 model repository that does not say which instance it is. `takes`: bytes by name, told where there are any;
+    `told_at_load`: also in the answer to a load."""
 
     ready: bool = True
     loaded: list[str] = field(default_factory=list)
@@ -30,6 +31,8 @@ class Server:
     orders: list[LoadOrder] = field(default_factory=list)
     refuse: set[str] = field(default_factory=set)
     hold: asyncio.Event | None = None
+    takes: dict[str, int] = field(default_factory=dict)
+    told_at_load: dict[str, int] = field(default_factory=dict)
 
     async def answer(self, _method: str, path: str, body: bytes) -> Answer:
         match path.strip("/").split("/"):
@@ -47,9 +50,16 @@ class Server:
                 if order == "load":
                     self.orders.append(order_from_json(json.loads(body)))
                     self.loaded.append(name)
+                    if name in self.told_at_load:
+                        return 200, {}, json.dumps({"memory_bytes": self.told_at_load[name], "note": "slow"}).encode()
                 elif name in self.loaded:
                     self.loaded.remove(name)
                 return 200, {}, b"{}"
+            case ["v2", "modelyard", "models"] if self.takes:
+                models = [{"name": it, "memory_bytes": self.takes[it]} for it in self.loaded if it in self.takes]
+                return 200, {}, json.dumps({"models": models}).encode()
+            case ["v2", "modelyard", "models"]:
+                return 404, {}, b"{}"
         raise AssertionError(path)
 
 
@@ -69,7 +79,7 @@ async def server() -> Server:
 
 @pytest.fixture
 async def setting(tmp_path: Path, server: Server) -> AsyncIterator[Setting]:
-    scheduler = await Scheduler().start(reports=False)
+    scheduler = await Scheduler().start()
     (tmp_path / "model.onnx").write_bytes(b"x")
     async with http_server(server.answer) as url:
         process = AgentProcess(
@@ -182,6 +192,59 @@ async def test_an_unload_that_comes_while_it_loads_follows_it(setting: Setting) 
     await setting.scheduler.hears(ModelEventKind.UNLOADED, setting.model)
     assert setting.scheduler.heard() == [("UNLOADED", "iris_1")]
     assert setting.server.loaded == []
+
+
+async def test_what_is_measured_is_told_before_the_load_is_and_again_when_it_grows(setting: Setting) -> None:
+    scheduler, server = setting.scheduler, setting.server
+    server.takes = server.told_at_load = {"iris_1": 30 * MIB}
+    await scheduler.subscribed()
+    scheduler.load(setting.model)
+    event = await scheduler.hears(ModelEventKind.LOADED, setting.model)
+    assert event.available_bytes == 70 * MIB
+    assert scheduler.said[:2] == ["report", "LOADED"]
+    assert (scheduler.measured("iris_1"), scheduler.noted("iris_1")) == (30 * MIB, "slow")
+    server.takes = {"iris_1": 50 * MIB}
+    await until(lambda: scheduler.measured("iris_1") == 50 * MIB, "the larger figure")
+    assert scheduler.noted("iris_1") == ""
+
+
+async def test_a_model_that_grows_too_large_is_unloaded_and_its_size_is_known(setting: Setting) -> None:
+    scheduler, server = setting.scheduler, setting.server
+    server.takes = {"iris_1": 30 * MIB}
+    await scheduler.subscribed()
+    scheduler.load(setting.model)
+    await scheduler.hears(ModelEventKind.LOADED, setting.model)
+    server.takes = {"iris_1": 130 * MIB}
+    event = await scheduler.hears(ModelEventKind.LOAD_FAIL_MEMORY, setting.model)
+    assert event.message == (
+        "iris_1 takes 130Mi of memory as measured (0 declared); local/0 has 100Mi in all, so it is unloaded again"
+    )
+    await until(lambda: server.loaded == [], "unloaded")
+    assert scheduler.measured("iris_1") == 130 * MIB
+
+
+async def test_a_report_that_did_not_arrive_is_told_with_the_next(setting: Setting) -> None:
+    scheduler, server = setting.scheduler, setting.server
+    server.told_at_load = {"iris_1": 30 * MIB}
+    await scheduler.subscribed()
+    scheduler.refuse_reports = 2
+    scheduler.load(setting.model)
+    await scheduler.hears(ModelEventKind.LOADED, setting.model)
+    await until(lambda: scheduler.measured("iris_1") == 30 * MIB, "the figure")
+    assert scheduler.refuse_reports == 0
+
+
+async def test_a_scheduler_without_reports_hears_of_its_models_all_the_same(setting: Setting) -> None:
+    scheduler = setting.scheduler
+    await scheduler.subscribed()
+    await scheduler.stop()
+    await scheduler.start(reports=False)
+    await scheduler.subscribed(2)
+    setting.server.told_at_load = {"iris_1": 30 * MIB}
+    scheduler.load(setting.model)
+    assert (await scheduler.hears(ModelEventKind.LOADED, setting.model)).available_bytes == 70 * MIB
+    scheduler.unload(setting.model)
+    await scheduler.hears(ModelEventKind.UNLOADED, setting.model)
 
 
 async def test_what_nobody_assigned_is_unloaded(server: Server, setting: Setting) -> None:

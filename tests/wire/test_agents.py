@@ -43,6 +43,9 @@ MEASURES = st.builds(
     st.booleans(),
     st.none() | st.integers(0, 4 * 10**9).map(float),
     st.none() | COUNTS,
+    st.text(max_size=5),
+    st.none() | BYTES,
+    st.none() | BYTES,
 )
 
 

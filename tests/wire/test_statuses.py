@@ -75,6 +75,9 @@ def server_statuses(draw: st.DrawFn) -> ServerStatus:
             accounted_bytes=BYTES,
             measured_bytes=st.none() | BYTES,
             resident=st.none() | st.booleans(),
+            note=TEXTS,
+            fetched_bytes=st.none() | BYTES,
+            fetch_total_bytes=st.none() | BYTES,
         )
         replicas.append(
             ReplicaStatus(

@@ -13,8 +13,8 @@ class Entry:
     """One version assigned to this replica, or on its way out.
 
     `leave`: to be unloaded when the load under way has ended. `then`: what to load after it has left.
-    `stray`: found here, ordered by nobody, so nobody is told of its end. `copies`: how many times the server holds it,
-    where its files say so.
+    `stray`: found here, ordered by nobody (or refused by us), so nobody is told of its end. `copies`: how many times
+    the server holds it, where its files say so.
     """
 
     model_version: ModelVersion
@@ -27,12 +27,14 @@ class Entry:
     attempts: int = 0
     load_ms: int | None = None
     copies: int | None = None
+    measured_bytes: int | None = None
+    note: str = ""
 
 
 class Assignments:
     """`queue`: waiting and leaving versions, oldest first. `settled`: nothing changed since it was last gone through.
 
-    `changed`: versions that nobody has been told of since.
+    `changed`: versions that nobody has been told of since. `parted`: what left before its measured size was told.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -40,6 +42,7 @@ class Assignments:
         self.queue: dict[VersionId, None] = {}
         self.settled = True
         self.changed: set[VersionId] = set()
+        self.parted: dict[VersionId, int] = {}
         self._ledger = ledger
 
     def enter(self, model_version: ModelVersion, phase: Phase, cause: type, need_bytes: int, now: float) -> Entry:
@@ -60,6 +63,8 @@ class Assignments:
         version = entry.model_version.id
         del self.entries[version]
         self.queue.pop(version, None)
+        if version in self.changed and entry.measured_bytes is not None:
+            self.parted[version] = entry.measured_bytes
         self.changed.discard(version)
         self._ledger.close(version)
         self.settled = False
@@ -75,9 +80,11 @@ class Assignments:
         self._ledger.move(entry.model_version.id, in_memory=entry.phase in IN_MEMORY, leaving=leaving)
         self.settled = False
 
-    def take_changed(self) -> set[VersionId]:
-        changed, self.changed = self.changed, set()
-        return changed
+    def measure(self, entry: Entry, measured_bytes: int) -> None:
+        entry.measured_bytes = measured_bytes
+        self._ledger.measure(entry.model_version.id, measured_bytes)
+        self.changed.add(entry.model_version.id)
+        self.settled = False
 
     def _placed(self, entry: Entry) -> None:
         version = entry.model_version.id

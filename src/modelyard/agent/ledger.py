@@ -12,7 +12,7 @@ from modelyard.domain.names import VersionId
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One version's bytes. `measured_bytes` will replace `declared_bytes` once servers measure."""
+    """One version's bytes: as declared until they are measured."""
 
     declared_bytes: int
     measured_bytes: int | None = None
@@ -47,22 +47,19 @@ class Ledger:
         self._accounts[version] = Account(declared_bytes)
         self._count(self._accounts[version], +1)
 
-    def declare(self, version: VersionId, declared_bytes: int) -> None:
-        before = self._accounts[version]
-        after = replace(before, declared_bytes=declared_bytes)
-        self._count(before, -1)
-        self._count(after, +1)
-        self._accounts[version] = after
-
     def close(self, version: VersionId) -> None:
         self._count(self._accounts.pop(version), -1)
 
     def move(self, version: VersionId, *, in_memory: bool, leaving: bool) -> None:
-        before = self._accounts[version]
-        after = replace(before, in_memory=in_memory, leaving=leaving)
-        self._count(before, -1)
-        self._count(after, +1)
-        self._accounts[version] = after
+        self._change(version, replace(self._accounts[version], in_memory=in_memory, leaving=leaving))
+
+    def declare(self, version: VersionId, declared_bytes: int) -> None:
+        """More is known of what it declares, or it was ordered again with another size."""
+        self._change(version, replace(self._accounts[version], declared_bytes=declared_bytes))
+
+    def measure(self, version: VersionId, measured_bytes: int) -> None:
+        """What it really takes counts from now on: the memory may turn out to be overfull, and then nothing fits."""
+        self._change(version, replace(self._accounts[version], measured_bytes=measured_bytes))
 
     def assignable(self, size_bytes: int) -> bool:
         """Whether one more fits beside all that stay, and by itself into physical memory (S9)."""
@@ -77,6 +74,15 @@ class Ledger:
         """Whether it may be loaded once what is leaving has left."""
         staying = self.in_memory_bytes - self.in_memory_leaving_bytes
         return staying + self.accounted_bytes(version) <= self.memory_bytes
+
+    def too_large(self, version: VersionId) -> bool:
+        """Whether it does not fit into physical memory even by itself (S9)."""
+        return self.accounted_bytes(version) > self.memory_bytes
+
+    def _change(self, version: VersionId, after: Account) -> None:
+        self._count(self._accounts[version], -1)
+        self._count(after, +1)
+        self._accounts[version] = after
 
     def _count(self, account: Account, sign: int) -> None:
         size = sign * account.accounted_bytes

@@ -17,11 +17,13 @@ from modelyard.agent.messages import (
     Fetch,
     Fetched,
     FetchFailed,
+    Figure,
     Forget,
     Load,
     Loaded,
     LoadFailed,
     LoadOrdered,
+    Measured,
     Restored,
     Save,
     ServerDown,
@@ -48,6 +50,10 @@ MOST_LOST_LOADS = 3
 MOST_UNLOADS = 2
 # Nobody orders the unload of a stray again, so the agent itself does.
 STRAY_RETRY_SECONDS = 30.0
+# A small model measures next to nothing, and still costs its server something.
+LEAST_MEASURED_BYTES = 64 << 10
+# Figures waver from one look to the next: a new one counts when it differs by more than one part in so many.
+MEASURE_PARTS = 20
 
 
 class IllegalEvent(Exception):
@@ -68,12 +74,19 @@ class Agent:
     """
 
     def __init__(
-        self, replica: ReplicaId, config: ReplicaConfig, *, shared: bool = True, copies: int | None = None
+        self,
+        replica: ReplicaId,
+        config: ReplicaConfig,
+        *,
+        shared: bool = True,
+        copies: int | None = None,
+        least_measured_bytes: int = LEAST_MEASURED_BYTES,
     ) -> None:
         self.replica = replica
         self.config = config
         self.shared = shared
         self.copies = copies
+        self.least_measured_bytes = least_measured_bytes
         self.ledger = Ledger(config.memory_bytes, config.overcommit_percent)
         self._assignments = Assignments(self.ledger)
         self.entries = self._assignments.entries
@@ -94,12 +107,30 @@ class Agent:
 
     def take_measures(self) -> tuple[ModelMeasure, ...]:
         """What is known of the versions that changed since this was last asked."""
-        changed = self._assignments.take_changed()
-        return tuple(
-            ModelMeasure(version=version, resident=entry.phase is Phase.LOADED, load_ms=entry.load_ms)
+        it = self._assignments
+        changed, it.changed = it.changed, set()
+        parted, it.parted = it.parted, {}
+        here = [
+            ModelMeasure(
+                version=version,
+                measured_bytes=entry.measured_bytes,
+                resident=entry.phase is Phase.LOADED,
+                load_ms=entry.load_ms,
+                note=entry.note,
+            )
             for version in sorted(changed)
             if (entry := self.entries.get(version)) is not None
-        )
+        ]
+        gone = [ModelMeasure(version, size, resident=False) for version, size in sorted(parted.items())]
+        return (*here, *gone)
+
+    def give_back(self, measures: Iterable[ModelMeasure]) -> None:
+        """They were not told after all."""
+        for it in measures:
+            if it.version in self.entries:
+                self._assignments.changed.add(it.version)
+            elif it.measured_bytes is not None:
+                self._assignments.parted[it.version] = it.measured_bytes
 
     # Events in, effects out -------------------------------------------------------------------------------------
 
@@ -116,7 +147,9 @@ class Agent:
 
     def _check(self, event: Event) -> None:
         match event:
-            case LoadOrdered() | UnloadOrdered() | SessionOpened() | SessionLost() | ServerReady() | ServerDown():
+            case LoadOrdered() | UnloadOrdered() | SessionOpened() | SessionLost():
+                return
+            case ServerReady() | ServerDown() | Measured():
                 return
             case Restored():
                 where, legal = "the agent has started", not self._started
@@ -135,6 +168,8 @@ class Agent:
                 self._server_ready(event)
             case ServerDown():
                 self._server_down()
+            case Measured():
+                self._measured(event)
             case SessionOpened(session):
                 self._session_opened(session)
             case SessionLost(session):
@@ -164,6 +199,8 @@ class Agent:
             entry = self._enter(kept.model_version, Phase.WAITING, Restored)
             entry.artifact = kept.artifact
             self._holds(entry, kept.copies)
+            if kept.measured_bytes is not None:
+                self._assignments.measure(entry, kept.measured_bytes)
         for version in event.strays:
             if version not in self.entries:
                 self._stray(version, Restored)
@@ -182,8 +219,7 @@ class Agent:
             if entry.changed_at >= event.asked_at:
                 continue
             if entry.phase is Phase.WAITING and held:
-                self._move(entry, Phase.LOADED, ServerReady)
-                self._answer(version, ModelEventKind.LOADED)
+                self._is_loaded(entry, ServerReady)
             elif entry.phase is Phase.LOADED and not held:
                 self._move(entry, Phase.WAITING, ServerReady)
         for entry in self.entries.values():
@@ -217,6 +253,50 @@ class Agent:
                 entry.attempts = 0
                 self._move(entry, Phase.LEAVING, SessionOpened)
 
+    # What the server measures -----------------------------------------------------------------------------------
+
+    def _measured(self, event: Measured) -> None:
+        for version, figure in event.figures.items():
+            entry = self.entries.get(version)
+            if entry is None or entry.phase is not Phase.LOADED or entry.changed_at >= event.asked_at:
+                continue
+            self._take_figure(entry, figure)
+            if self.ledger.too_large(version):
+                self._refuse_loaded(entry, Measured)
+
+    def _take_figure(self, entry: Entry, figure: Figure) -> None:
+        if figure.note != entry.note:
+            entry.note = figure.note
+            self._assignments.changed.add(entry.model_version.id)
+        if figure.memory_bytes is None:
+            return
+        now, before = max(figure.memory_bytes, self.least_measured_bytes), entry.measured_bytes
+        if before is None or abs(now - before) * MEASURE_PARTS > before:
+            self._assignments.measure(entry, now)
+            self._effects.append(self._saved(entry))
+
+    def _is_loaded(self, entry: Entry, cause: type) -> None:
+        """The server holds it. What is too large for the replica even by itself does not stay."""
+        if self.ledger.too_large(entry.model_version.id):
+            self._refuse_loaded(entry, cause)
+            return
+        self._move(entry, Phase.LOADED, cause)
+        self._answer(entry.model_version.id, ModelEventKind.LOADED)
+
+    def _refuse_loaded(self, entry: Entry, cause: type) -> None:
+        """Who ordered it hears now that it cannot stay; its bytes count until the server has given them back."""
+        version = entry.model_version.id
+        size, memory = self.ledger.accounted_bytes(version), self.ledger.memory_bytes
+        measured = "" if entry.measured_bytes is None else f" as measured ({self._declared(entry)} declared)"
+        sentence = (
+            f"{version} takes {quantity(size)} of memory{measured}; "
+            f"{self.replica} has {quantity(memory)} in all, so it is unloaded again"
+        )
+        entry.attempts = 0
+        self._move(entry, Phase.LEAVING, cause)
+        self._answer(version, ModelEventKind.LOAD_FAIL_MEMORY, sentence)
+        entry.stray = True
+
     # Orders -----------------------------------------------------------------------------------------------------
 
     def _load_ordered(self, wanted: ModelVersion) -> None:
@@ -225,14 +305,16 @@ class Agent:
             self._begin(wanted)
             return
         entry.stray = False
-        same = entry.model_version.model.spec == wanted.model.spec
+        same = entry.model_version.model.spec.same_but_size(wanted.model.spec)
         if entry.phase in GOING:
             entry.then = wanted
         elif same and entry.phase is not Phase.STUCK:
             entry.leave, entry.then = False, None
-            if entry.model_version != wanted:  # other replica counts: loaded the same, reported as ordered last
+            if entry.model_version != wanted:  # other counts, another size: loaded the same, reported as ordered last
                 entry.model_version = wanted
-                self._effects.append(Save(wanted, entry.artifact))
+                self._effects.append(self._saved(entry))
+                if entry.phase in (Phase.FETCHING, Phase.WAITING):
+                    self._assignments.need(entry, self._need(wanted, entry.copies))
             self._assignments.account(entry)
             if entry.phase is Phase.LOADED:
                 self._answer(wanted.id, ModelEventKind.LOADED)
@@ -285,7 +367,7 @@ class Agent:
         elif isinstance(event, Fetched):
             entry.artifact = event.artifact
             self._holds(entry, event.copies)
-            self._effects.append(Save(entry.model_version, event.artifact))
+            self._effects.append(self._saved(entry))
             self._move(entry, Phase.WAITING, Fetched)
         else:
             self._failed(entry, ModelEventKind.LOAD_FAILED, event.reason, FetchFailed)
@@ -294,13 +376,13 @@ class Agent:
         entry = self.entries[event.version]
         entry.load_ms = event.load_ms
         entry.attempts = 0
+        self._take_figure(entry, event.figure)
         if entry.leave:
             self._move(entry, Phase.LEAVING, Loaded)
         elif not self.server_up:  # it went down since: load again when it is back
             self._move(entry, Phase.WAITING, Loaded)
         else:
-            self._move(entry, Phase.LOADED, Loaded)
-            self._answer(event.version, ModelEventKind.LOADED)
+            self._is_loaded(entry, Loaded)
 
     def _load_failed(self, event: LoadFailed) -> None:
         entry = self.entries[event.version]
@@ -398,8 +480,15 @@ class Agent:
             entry.copies = copies
             self._assignments.need(entry, self._need(entry.model_version, copies))
 
+    def _saved(self, entry: Entry) -> Save:
+        return Save(entry.model_version, entry.artifact, entry.measured_bytes)
+
     def _need(self, model_version: ModelVersion, copies: int | None = None) -> int:
         return (model_version.model.spec.memory_bytes or 0) * (copies or self.copies or 1)
+
+    def _declared(self, entry: Entry) -> str:
+        size = entry.model_version.model.spec.memory_bytes
+        return "none" if size is None else quantity(self._need(entry.model_version, entry.copies))
 
     def _no_room(self, version: VersionId, need: int) -> str:
         ledger = self.ledger

@@ -3,6 +3,7 @@
     scheduler ──LoadOrdered, UnloadOrdered──▶ ┌───────┐ ──Subscribe, Tell──────────────▶ scheduler
     artifacts ──Fetched, FetchFailed────────▶ │ Agent │ ──Fetch, CancelFetch───────────▶ artifacts
     server ─────Loaded, Unloaded, ServerReady▶│       │ ──Load, Unload, CheckServer────▶ inference server
+                Measured────────────────────▶ │       │
     disk ───────Restored────────────────────▶ └───────┘ ──Save, Forget─────────────────▶ disk
 
 Effects are performed in order. `Fetch`, `Load` and `Unload` are started in order and end, later, in exactly one event
@@ -10,6 +11,7 @@ about their version; a version has at most one of them under way. `Save` and `Fo
 starts: what the scheduler hears is already on, or off, the disk.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,11 +23,12 @@ from modelyard.domain.names import VersionId
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An assignment found on disk. `artifact`: the cached files' key, where they are still there. `copies`: as in
-    `Fetched`."""
+    """An assignment found on disk. `artifact`: the cached files' key, where they are still there. `measured_bytes`:
+    what it took in memory when that was last looked at; None: never measured. `copies`: as in `Fetched`."""
 
     model_version: ModelVersion
     artifact: str | None = None
+    measured_bytes: int | None = None
     copies: int | None = None
 
 
@@ -57,6 +60,26 @@ class ServerReady:
 @dataclass(frozen=True, slots=True)
 class ServerDown:
     """The inference server stopped answering, or was restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What the inference server says of a model that it holds. `memory_bytes` None: it did not measure it.
+    `note`: what its user should know, one sentence; empty where there is nothing to say."""
+
+    memory_bytes: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the server says of the versions that it holds, as asked for at `asked_at`. May come at any time.
+
+    Of a version that changed at or after `asked_at` the answer may mean what was there before, and says nothing.
+    """
+
+    figures: Mapping[VersionId, Figure]
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +127,11 @@ class FetchFailed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
+    """`figure`: what the server says of it right away; empty where it does not."""
+
     version: VersionId
     load_ms: int | None = None
+    figure: Figure = Figure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +160,7 @@ class UnloadFailed:
 VersionEvent: TypeAlias = (
     LoadOrdered | UnloadOrdered | Fetched | FetchFailed | Loaded | LoadFailed | Unloaded | UnloadFailed
 )
-Event: TypeAlias = Restored | ServerReady | ServerDown | SessionOpened | SessionLost | VersionEvent
+Event: TypeAlias = Restored | ServerReady | ServerDown | Measured | SessionOpened | SessionLost | VersionEvent
 
 # Effects --------------------------------------------------------------------------------------------------------
 
@@ -161,6 +187,7 @@ class Save:
 
     model_version: ModelVersion
     artifact: str | None = None
+    measured_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

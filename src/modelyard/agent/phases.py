@@ -23,6 +23,7 @@ from modelyard.agent.messages import (
     Loaded,
     LoadFailed,
     LoadOrdered,
+    Measured,
     Restored,
     ServerDown,
     ServerReady,
@@ -68,7 +69,8 @@ TRANSITIONS: Mapping[tuple[Place, type], frozenset[Place]] = {
     (Phase.CANCELLING, FetchFailed): frozenset({_NOT_HERE}),
     (Phase.WAITING, LoadOrdered): frozenset({Phase.WAITING, Phase.LEAVING}),
     (Phase.WAITING, UnloadOrdered): frozenset({Phase.LEAVING}),
-    (Phase.WAITING, ServerReady): frozenset({Phase.LOADED}),  # it was there all the time
+    # It was there all the time, or is too large to be.
+    (Phase.WAITING, ServerReady): frozenset({Phase.LOADED, Phase.LEAVING}),
     (Phase.WAITING, Room): frozenset({Phase.LOADING, Phase.FETCHING, _NOT_HERE}),
     (Phase.LOADING, LoadOrdered): frozenset({Phase.LOADING}),
     (Phase.LOADING, UnloadOrdered): frozenset({Phase.LOADING}),
@@ -78,6 +80,7 @@ TRANSITIONS: Mapping[tuple[Place, type], frozenset[Place]] = {
     (Phase.LOADED, UnloadOrdered): frozenset({Phase.LEAVING}),
     (Phase.LOADED, ServerDown): frozenset({Phase.WAITING}),
     (Phase.LOADED, ServerReady): frozenset({Phase.WAITING}),  # the server does not hold it after all
+    (Phase.LOADED, Measured): frozenset({Phase.LEAVING}),  # too large for the replica
     (Phase.LEAVING, LoadOrdered): frozenset({Phase.LEAVING}),
     (Phase.LEAVING, UnloadOrdered): frozenset({Phase.LEAVING}),
     (Phase.LEAVING, Room): frozenset({Phase.UNLOADING}),

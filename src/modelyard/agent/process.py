@@ -6,12 +6,14 @@ All events go through one mailbox to one task, which owns the machine and perfor
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from typing import assert_never
 
 from modelyard.agent import download
 from modelyard.agent.artifacts import Artifacts
 from modelyard.agent.debug import DebugService
 from modelyard.agent.machine import Agent, IllegalEvent
+from modelyard.agent.measuring import Measuring
 from modelyard.agent.messages import (
     CancelFetch,
     CheckServer,
@@ -64,6 +66,7 @@ class AgentProcess:
         http = download.client(limits)
         artifacts = Artifacts(settings.folders.agent, http, limits, numbered=not server.picks_folder)
         watch = Watch(server, self._mailbox.put, complain_after_seconds=limits.server_wait_seconds)
+        measuring = Measuring(server, self._mailbox.put)
         session = Session(settings.scheduler, self.agent, self._mailbox.put)
         work = Work(artifacts, self._folders, server, limits, self._mailbox.put)
         debug, self.debug_port = await grpc_server.start(
@@ -75,6 +78,7 @@ class AgentProcess:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._decide(artifacts, watch, session, work), name="decide")
                 group.create_task(watch.run(), name="watch")
+                group.create_task(measuring.run(), name="measuring")
                 group.create_task(self._talk(session), name="session")
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
@@ -122,8 +126,8 @@ class AgentProcess:
             case Tell(id_, event):
                 log.info("%s %s%s", event.kind.name, event.version or "", f": {event.message}" if event.message else "")
                 session.send(id_, event)
-            case Save(model_version, artifact):
-                await self._save(Kept(model_version, artifact))
+            case Save(model_version, artifact, measured_bytes):
+                await self._save(Kept(model_version, artifact, measured_bytes))
             case Forget(version):
                 try:
                     await asyncio.to_thread(self._folders.remove, version)
@@ -146,7 +150,7 @@ class AgentProcess:
 
     async def _save(self, kept: Kept) -> None:
         try:
-            await asyncio.to_thread(self._store.save, kept.model_version, kept.artifact)
+            await asyncio.to_thread(self._store.save, kept)
         except OSError as error:
             log.error("cannot save %s: after a restart of the agent it will be loaded anew: %s",
                       kept.model_version.id, error)  # fmt: skip
@@ -154,8 +158,8 @@ class AgentProcess:
 
 def _kept(it: Kept, artifacts: Artifacts, server: V2Server) -> Kept:
     if not it.artifact or not artifacts.have(it.artifact):
-        return Kept(it.model_version)
+        return replace(it, artifact=None)
     copies: int | None = None
     with contextlib.suppress(ArtifactProblem, OSError):  # said when it is loaded
         copies = server.copies(it.model_version, artifacts.path(it.artifact))
-    return Kept(it.model_version, it.artifact, copies)
+    return replace(it, copies=copies)

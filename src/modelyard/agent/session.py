@@ -17,7 +17,9 @@ import grpc.aio
 from modelyard.agent.machine import Agent
 from modelyard.agent.messages import Event, LoadOrdered, SessionLost, SessionOpened, UnloadOrdered
 from modelyard.agent.problems import Superseded
+from modelyard.agent.reports import Fetched, Reports, nothing_fetched
 from modelyard.domain.agent_protocol import ModelEvent, Operation, OperationKind, Subscription
+from modelyard.domain.names import VersionId
 from modelyard.kit import backoff, clock
 from modelyard.wire import agents, grpc_server, service
 
@@ -25,7 +27,6 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT_SECONDS, MOST_WAIT_SECONDS = 1.0, 15.0
 CALL_SECONDS = 15.0
-REPORT_EVERY_SECONDS = 1.0
 # A stream that lived this long was a good one: the next wait is short again.
 GOOD_STREAM_SECONDS = 15.0
 _TRY_AGAIN = frozenset(
@@ -43,14 +44,20 @@ _TRY_AGAIN = frozenset(
 class Session:
     """Runs sessions one after another. `start` and `send` perform the machine's `Subscribe` and `Tell`."""
 
-    def __init__(self, target: str, agent: Agent, emit: Callable[[Event], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        target: str,
+        agent: Agent,
+        emit: Callable[[Event], Awaitable[None]],
+        progress: Callable[[VersionId], Fetched | None] = nothing_fetched,
+    ) -> None:
         self._target = target
         self._agent = agent  # read only: what there is to report
         self._emit = emit
+        self._progress = progress
         self._id = ""
         self._outbox: asyncio.Queue[ModelEvent] = asyncio.Queue()
         self._starts: asyncio.Queue[tuple[str, Subscription]] = asyncio.Queue()
-        self._reports = True
         self.ignored: Counter[str] = Counter()
 
     def start(self, session: str, subscription: Subscription) -> None:
@@ -89,9 +96,10 @@ class Session:
         session, subscription = await self._starts.get()
         metadata = ((agents.SESSION_HEADER, session),)
         stub = service.Stub(channel, service.AGENT)
+        reports = Reports(self._agent, channel, metadata, self._progress)
         talk = [
-            asyncio.create_task(self._send_events(stub, metadata), name="events"),
-            asyncio.create_task(self._send_reports(channel, metadata), name="reports"),
+            asyncio.create_task(self._send_events(stub, reports), name="events"),
+            asyncio.create_task(reports.run(), name="reports"),
         ]
         log.info("subscribing at %s with %d loaded models, session %s", self._target, len(subscription.loaded), session)
         try:
@@ -120,10 +128,12 @@ class Session:
             case Operation(OperationKind.UNLOAD, model_version):
                 await self._emit(UnloadOrdered(session, model_version.id))
 
-    async def _send_events(self, stub: service.Stub, metadata: tuple[tuple[str, str], ...]) -> None:
-        outbox = self._outbox
+    async def _send_events(self, stub: service.Stub, reports: Reports) -> None:
+        """What a model was measured to take is told before what became of it: who places it anew goes by that."""
+        outbox, metadata = self._outbox, reports.metadata
         while True:
             event = await outbox.get()
+            await reports.send()
             message = agents.encode_event(event)
             waits = backoff.delays(0.2, MOST_WAIT_SECONDS)
             for wait in waits:
@@ -141,16 +151,3 @@ class Session:
                 return False
             log.warning("the scheduler refused %s: %s: %s", what, error.code().name, error.details())
         return True
-
-    async def _send_reports(self, channel: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
-        """What the agent protocol has no words for; a scheduler that does not know them is left in peace."""
-        stub = service.Stub(channel, service.AGENT_REPORTS)
-        while self._reports:
-            await asyncio.sleep(REPORT_EVERY_SECONDS)
-            if not (measures := self._agent.take_measures()):
-                continue
-            try:
-                message = agents.encode_measures(self._agent.replica, measures)
-                await stub.Report(message, metadata=metadata, timeout=CALL_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                self._reports = error.code() is not grpc.StatusCode.UNIMPLEMENTED

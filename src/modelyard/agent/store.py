@@ -3,7 +3,8 @@
     <agent folder>/state/<name>_<version>.json
     <agent folder>/state/.modelyard-agent        the folder was ours: without it, it is new or was emptied
 
-A file is {"artifact": key or null, "model_version": base64 of the wire message, "check": sha256 of both}.
+A file is {"artifact": key or null, "model_version": base64 of the wire message, "measured_bytes": number or null,
+"check": sha256 of these}.
 """
 
 import base64
@@ -16,7 +17,6 @@ from pathlib import Path
 
 from modelyard.agent import trees
 from modelyard.agent.messages import Kept
-from modelyard.domain.agent_protocol import ModelVersion
 from modelyard.domain.names import VersionId
 from modelyard.wire import agents
 
@@ -61,10 +61,15 @@ class Store:
             trees.write_file(self._folder / _MARKER, b"")
         return Found(tuple(kept), damaged, fresh)
 
-    def save(self, model_version: ModelVersion, artifact: str | None) -> None:
-        encoded = base64.b64encode(agents.encode_model_version(model_version).SerializeToString()).decode()
-        content = {"artifact": artifact, "model_version": encoded, "check": _check(artifact, encoded)}
-        trees.write_file(self._path(model_version.id), json.dumps(content).encode())
+    def save(self, it: Kept) -> None:
+        encoded = base64.b64encode(agents.encode_model_version(it.model_version).SerializeToString()).decode()
+        content = {
+            "artifact": it.artifact,
+            "model_version": encoded,
+            "measured_bytes": it.measured_bytes,
+            "check": _check(it.artifact, encoded, it.measured_bytes),
+        }
+        trees.write_file(self._path(it.model_version.id), json.dumps(content).encode())
 
     def forget(self, version: VersionId) -> None:
         self._path(version).unlink(missing_ok=True)
@@ -77,7 +82,8 @@ class Store:
 def _read(path: Path) -> Kept:
     content = json.loads(path.read_bytes())
     artifact, encoded = content["artifact"], content["model_version"]
-    if content["check"] != _check(artifact, encoded):
+    measured: int | None = content.get("measured_bytes")  # older agents did not measure
+    if content["check"] != _check(artifact, encoded, measured):
         raise ValueError("its checksum is wrong")
     try:
         message = agents.ModelVersionMessage.FromString(base64.b64decode(encoded, validate=True))
@@ -86,8 +92,9 @@ def _read(path: Path) -> Kept:
     model_version = agents.decode_model_version(message)
     if str(model_version.id) != path.stem or VersionId.parse(path.stem) is None:
         raise ValueError(f"it holds {model_version.id}")
-    return Kept(model_version, artifact)
+    return Kept(model_version, artifact, measured)
 
 
-def _check(artifact: str | None, encoded: str) -> str:
-    return hashlib.sha256(f"{artifact}\n{encoded}".encode()).hexdigest()
+def _check(artifact: str | None, encoded: str, measured: int | None) -> str:
+    size = "" if measured is None else f"\n{measured}"
+    return hashlib.sha256(f"{artifact}\n{encoded}{size}".encode()).hexdigest()

@@ -98,7 +98,8 @@ class Work:
                 arrange = partial(self._server.arrange, effect.model_version, self._artifacts.path(effect.artifact))
                 await asyncio.to_thread(self._folders.place, version, arrange)
                 order = _order(effect.model_version.model.spec, effect.artifact)
-                event = Loaded(version, await self._server.load(str(version), order))
+                answer = await self._server.load(str(version), order)
+                event = Loaded(version, answer.load_ms, answer.figure)
             except ServerLost as error:
                 event = LoadFailed(version, str(error), lost=True)
             except ModelyardError as error:

@@ -73,10 +73,16 @@ class ModelEvent:
 
 @dataclass(frozen=True, slots=True)
 class ModelMeasure:
-    """Our agents' report about one version (`modelyard.v1.ModelReport`). None: not known."""
+    """Our agents' report about one version (`modelyard.v1.ModelReport`). None: not known.
+
+    `note`: what its user should know, one sentence. `fetched_bytes`: None where no download is under way.
+    """
 
     version: VersionId
     measured_bytes: int | None = None
     resident: bool = True
     last_used: float | None = None
     load_ms: int | None = None
+    note: str = ""
+    fetched_bytes: int | None = None
+    fetch_total_bytes: int | None = None

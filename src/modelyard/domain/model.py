@@ -1,6 +1,6 @@
 """A model as its user wants it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DEFAULT_REPLICAS = 1
 
@@ -29,6 +29,10 @@ class ModelSpec:
     parameters: tuple[tuple[str, str], ...] = ()
     explainer_type: str | None = None
     carried: bytes = b""
+
+    def same_but_size(self, other: "ModelSpec") -> bool:
+        """Whether it is loaded the same: an order carries the size that is known by now, not the declared one."""
+        return self == other or replace(self, memory_bytes=other.memory_bytes) == other
 
 
 @dataclass(frozen=True, slots=True)

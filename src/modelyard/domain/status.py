@@ -51,7 +51,10 @@ class ReplicaState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaModelStatus:
-    """One version on one replica. `changed_at` in seconds since the epoch."""
+    """One version on one replica. `changed_at` in seconds since the epoch.
+
+    `note`: what its user should know of it there. `fetched_bytes`: None where its files are not being fetched.
+    """
 
     version: VersionId
     replica: ReplicaId
@@ -61,6 +64,9 @@ class ReplicaModelStatus:
     accounted_bytes: int = 0
     measured_bytes: int | None = None
     resident: bool | None = None
+    note: str = ""
+    fetched_bytes: int | None = None
+    fetch_total_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,9 @@ def decode_measures(message: ReportMessage) -> tuple[ReplicaId, tuple[ModelMeasu
             resident=it.resident,
             last_used=it.last_used.ToNanoseconds() / 1e9 if it.HasField("last_used") else None,
             load_ms=it.load_ms if it.HasField("load_ms") else None,
+            note=it.note,
+            fetched_bytes=it.fetched_bytes if it.HasField("fetched_bytes") else None,
+            fetch_total_bytes=it.fetch_total_bytes if it.HasField("fetch_total_bytes") else None,
         )
         for it in message.models
     )
@@ -156,13 +159,18 @@ def decode_measures(message: ReportMessage) -> tuple[ReplicaId, tuple[ModelMeasu
 def encode_measures(replica: ReplicaId, measures: tuple[ModelMeasure, ...]) -> ReportMessage:
     message = ours.AgentReport(server_name=replica.server, replica_idx=replica.index)
     for it in measures:
-        report = message.models.add(name=it.version.model, version=it.version.version, resident=it.resident)
-        if it.measured_bytes is not None:
-            report.measured_bytes = it.measured_bytes
+        report = message.models.add(
+            name=it.version.model,
+            version=it.version.version,
+            resident=it.resident,
+            measured_bytes=it.measured_bytes,
+            load_ms=it.load_ms,
+            note=it.note,
+            fetched_bytes=it.fetched_bytes,
+            fetch_total_bytes=it.fetch_total_bytes,
+        )
         if it.last_used is not None:
             report.last_used.FromNanoseconds(int(it.last_used * 1e9))
-        if it.load_ms is not None:
-            report.load_ms = it.load_ms
     return message
 
 

@@ -167,12 +167,13 @@ def _encode_replica(it: ReplicaStatus, message: ours.ReplicaView) -> None:
             version=held.version.version,
             reason=held.reason,
             accounted_bytes=held.accounted_bytes,
+            measured_bytes=held.measured_bytes,
+            resident=held.resident,
+            note=held.note,
+            fetched_bytes=held.fetched_bytes,
+            fetch_total_bytes=held.fetch_total_bytes,
         )
         added.state = _LOAD_STATE_NUMBERS[held.state]  # type: ignore[assignment]  # enums are plain numbers
-        if held.measured_bytes is not None:
-            added.measured_bytes = held.measured_bytes
-        if held.resident is not None:
-            added.resident = held.resident
 
 
 def _decode_held(replica: ReplicaId, message: ours.ReplicaModel) -> ReplicaModelStatus:
@@ -186,6 +187,9 @@ def _decode_held(replica: ReplicaId, message: ours.ReplicaModel) -> ReplicaModel
         accounted_bytes=message.accounted_bytes,
         measured_bytes=message.measured_bytes if message.HasField("measured_bytes") else None,
         resident=message.resident if message.HasField("resident") else None,
+        note=message.note,
+        fetched_bytes=message.fetched_bytes if message.HasField("fetched_bytes") else None,
+        fetch_total_bytes=message.fetch_total_bytes if message.HasField("fetch_total_bytes") else None,
     )
 
 

@@ -50,7 +50,18 @@ def test_a_wrong_order_is_refused(mine):
         order_from_json({"parameters": {"modelyard": mine}})
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"models": [{}]}, {"models": 3}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        {"models": [{}]},
+        {"models": 3},
+        {"models": [{"name": "m", "memory_bytes": -1}]},
+        {"models": [{"name": "m", "memory_bytes": "1"}]},
+    ],
+)
 def test_what_is_no_list_of_held_models_is_refused(body):
     with pytest.raises(InvalidInput):
         held_from_json(body)

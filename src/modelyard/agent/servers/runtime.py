@@ -1,14 +1,38 @@
 """The built-in runtime."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from modelyard.agent.servers.v2 import V2Server
+import httpx
+
+from modelyard.agent.messages import Figure
+from modelyard.agent.problems import ServerRefusal
+from modelyard.agent.servers.v2 import INDEX_SECONDS, V2Server
+from modelyard.kit.errors import InvalidInput
 from modelyard.wire.oip import loading
 from modelyard.wire.oip.loading import LoadOrder
 
 
 class Runtime(V2Server):
-    """It takes a model's files as they are, and names its instance in every answer."""
+    """It takes a model's files as they are, names its instance in every answer, and measures what it holds."""
 
     def load_body(self, order: LoadOrder) -> dict[str, Any]:
         return loading.order_to_json(order)
+
+    def figure(self, answer: httpx.Response) -> Figure:
+        try:
+            return Figure(*loading.figure_from_json(answer.json()))
+        except (ValueError, InvalidInput) as error:
+            raise ServerRefusal(f"the inference server answered the load with what is no answer: {error}") from error
+
+    async def held(self) -> Mapping[str, Figure] | None:
+        answer = await self._ask("GET", "/v2/modelyard/models", INDEX_SECONDS)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None  # an older one
+        if answer.status_code != httpx.codes.OK:
+            raise ServerRefusal(f"it does not say what its models take: HTTP {answer.status_code}")
+        try:
+            held = loading.held_from_json(answer.json())
+        except (ValueError, InvalidInput) as error:
+            raise ServerRefusal(f"it answered what is no list of models: {error}") from error
+        return {it.name: Figure(it.memory_bytes, it.note) for it in held}

@@ -5,6 +5,7 @@ differs in what it answers.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 import httpx
 
 from modelyard.agent import trees
+from modelyard.agent.messages import Figure
 from modelyard.agent.problems import ServerLost, ServerRefusal
 from modelyard.agent.settings import Limits
 from modelyard.domain.agent_protocol import ModelVersion
@@ -27,6 +29,14 @@ class Look:
     """The server is ready. `instance` differs after a restart; None where the server does not say."""
 
     instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadAnswer:
+    """It is loaded. `load_ms`: as this side saw it. `figure`: what the server says of it right away, where it does."""
+
+    load_ms: int
+    figure: Figure = Figure()
 
 
 class V2Server:
@@ -78,14 +88,21 @@ class V2Server:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ServerRefusal(f"it answered what is no list of models: {error}") from error
 
-    async def load(self, name: str, order: LoadOrder) -> int:
-        """Returns the milliseconds it took."""
+    def figure(self, answer: httpx.Response) -> Figure:  # noqa: ARG002  # our runtime's has one
+        """What the answer to a load says of the model."""
+        return Figure()
+
+    async def held(self) -> Mapping[str, Figure] | None:
+        """What the server says of the models that it holds, by name; None: it says nothing of them."""
+        return None
+
+    async def load(self, name: str, order: LoadOrder) -> LoadAnswer:
         began = time.monotonic()
         body = self.load_body(order)
         answer = await self._ask("POST", f"/v2/repository/models/{name}/load", self._limits.load_seconds, body)
         if answer.status_code != httpx.codes.OK:
             raise ServerRefusal(f"the inference server cannot load it: {_sentence(answer)}")
-        return round((time.monotonic() - began) * 1000)
+        return LoadAnswer(round((time.monotonic() - began) * 1000), self.figure(answer))
 
     async def unload(self, name: str) -> None:
         """Also when it is not loaded."""

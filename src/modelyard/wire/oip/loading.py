@@ -89,8 +89,17 @@ def held_from_json(body: Any) -> tuple[HeldModel, ...]:
     """Raises `InvalidInput` for what is no answer of a runtime's."""
     try:
         return tuple(
-            HeldModel(str(it["name"]), str(it.get("version", "")), it.get("memory_bytes"), str(it.get("note", "")))
-            for it in body["models"]
+            HeldModel(str(it["name"]), str(it.get("version", "")), *figure_from_json(it)) for it in body["models"]
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"this is no list of held models: {error}") from None
+
+
+def figure_from_json(body: Any) -> tuple[int | None, str]:
+    """The bytes and the note, of a held model or of the answer to a load. Raises `InvalidInput`."""
+    if not isinstance(body, dict):
+        raise InvalidInput(f"an object is needed, not {body!r}")
+    size, note = body.get("memory_bytes"), body.get("note", "")
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+        raise InvalidInput(f"'memory_bytes' must be a number of bytes, not {size!r}")
+    return size, str(note)

@@ -1,0 +1,87 @@
+"""What the agent protocol has no words for, told by `modelyard.v1.AgentReports`: sizes, notes, downloads under way.
+
+A scheduler that does not know these reports is left in peace.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import grpc
+import grpc.aio
+
+from modelyard.agent.machine import Agent
+from modelyard.agent.phases import Phase
+from modelyard.domain.agent_protocol import ModelMeasure
+from modelyard.domain.names import VersionId
+from modelyard.wire import agents, service
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY_SECONDS = 1.0
+REPORT_SECONDS = 5.0
+
+# How many bytes of a download are here, of how many; the second is None where nobody knows.
+Fetched: TypeAlias = tuple[int, int | None]
+
+
+def nothing_fetched(_version: VersionId) -> Fetched | None:
+    return None
+
+
+class Reports:
+    """Of one session. `progress`: how far the download of a version's files is; None where none is under way."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        channel: grpc.aio.Channel,
+        metadata: tuple[tuple[str, str], ...],
+        progress: Callable[[VersionId], Fetched | None],
+    ) -> None:
+        self._agent = agent
+        self._stub = service.Stub(channel, service.AGENT_REPORTS)
+        self.metadata = metadata
+        self._progress = progress
+        self._fetched: dict[VersionId, Fetched] = {}
+        self._sending = asyncio.Lock()
+        self._understood = True
+
+    async def run(self) -> None:
+        while self._understood:
+            await asyncio.sleep(REPORT_EVERY_SECONDS)
+            await self.send()
+
+    async def send(self) -> None:
+        """What is new. What does not arrive is told with the next one."""
+        async with self._sending:
+            measures = self._news()
+            if not measures or not self._understood:
+                return
+            try:
+                message = agents.encode_measures(self._agent.replica, measures)
+                await self._stub.Report(message, metadata=self.metadata, timeout=REPORT_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                log.debug("a report did not arrive: %s: %s", error.code().name, error.details())
+                self._understood = error.code() is not grpc.StatusCode.UNIMPLEMENTED
+                self._untold(measures)
+            except asyncio.CancelledError:
+                self._untold(measures)
+                raise
+
+    def _untold(self, measures: tuple[ModelMeasure, ...]) -> None:
+        self._agent.give_back(measures)
+        self._fetched.clear()
+
+    def _news(self) -> tuple[ModelMeasure, ...]:
+        measures = {it.version: it for it in self._agent.take_measures()}
+        fetching = [v for v, entry in self._agent.entries.items() if entry.phase is Phase.FETCHING]
+        now = {version: it for version in fetching if (it := self._progress(version)) is not None}
+        for version, (here, total) in now.items():
+            if version in measures or self._fetched.get(version) != (here, total):
+                told = measures.get(version) or ModelMeasure(version, resident=False)
+                measures[version] = replace(told, fetched_bytes=here, fetch_total_bytes=total)
+        self._fetched = now
+        return tuple(measures.values())
