@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from modelyard.kit.errors import ModelyardError
@@ -53,12 +54,16 @@ class GrpcInferenceService:
     async def ModelStreamInfer(
         self, requests: AsyncIterator[grpc.InferRequestMessage], context: Any
     ) -> AsyncIterator[grpc.InferResponseMessage]:
-        """One answer for each request, in order; the first that fails ends the stream with its status."""
+        """The answers to each request, in order: one, unless the model streams. The first failure ends the stream."""
         with _Reply(context) as reply:
-            async for request in requests:
-                response = await self._infer(request, reply.served_name(request.model_name))
-                await reply.echo_request_id()
-                yield response
+            async for message in requests:
+                name = reply.served_name(message.model_name)
+                self._repository.get(name, message.model_version)
+                request = grpc.decode_request(message)
+                async with aclosing(self._inference.stream(name, request.version, request)) as answers:
+                    async for answer in answers:
+                        await reply.echo_request_id()
+                        yield grpc.encode_response(answer, raw_contents=request.binary)
 
     async def RepositoryIndex(self, request: Any, _context: Any) -> metadata.RepositoryIndexResponse:
         return metadata.index_to_message(self._repository.index(ready_only=request.ready))

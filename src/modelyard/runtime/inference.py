@@ -1,13 +1,16 @@
 """One inference, whichever protocol it came by: find the model, let it answer, name the answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from concurrent.futures import Executor
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
+from modelyard.runtime import fitting, streaming
 from modelyard.runtime.in_use import InUse
 from modelyard.runtime.lane import Asked, Lane, OnAnswer
+from modelyard.runtime.model import StreamingModel
 from modelyard.runtime.repository import Repository
 from modelyard.runtime.ways import Quick, Threaded, Way
 from modelyard.wire.oip.nouns import InferRequest, InferResponse, ModelMetadata
@@ -58,8 +61,16 @@ class Inference:
         answer.add_done_callback(lambda done: asked.cancel() if done.cancelled() else None)
         return answer
 
-    async def stream(self, name: str, version: str, request: InferRequest) -> AsyncIterator[InferResponse]:
+    async def stream(self, name: str, version: str, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
         """The answers to one request, as they come: one, unless the model streams. Raises as `infer` does."""
+        in_use = self.repository.get(name, version)
+        model = in_use.loaded.model
+        if isinstance(model, StreamingModel):
+            outputs = fitting.choose_outputs(model.signature, request.outputs)
+            async with aclosing(streaming.parts(in_use, model, model.fit(request), outputs, self.threads)) as parts:
+                async for part in parts:
+                    yield InferResponse(in_use.loaded.name, tuple(part), in_use.loaded.version, request.id)
+            return
         answer = self.infer(name, version, request)
         yield answer if isinstance(answer, InferResponse) else await answer
 

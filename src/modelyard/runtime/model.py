@@ -1,8 +1,8 @@
 """What a format gives the runtime: something with a signature that predicts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from modelyard.wire.oip.nouns import Array, InferRequest, Tensor, TensorMetadata
 
@@ -38,4 +38,14 @@ class Model(Protocol):
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:
         """Raises `InvalidInput` where the input is to blame; any other exception is the model's failure."""
+        ...
+
+
+@runtime_checkable
+class StreamingModel(Protocol):
+    """A model that can also give its answer in parts, for those who ask for a stream."""
+
+    def stream(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Iterator[Sequence[Tensor]]:
+        """Each part is asked for when the one before was taken, in whichever thread, never in two at a time. Raises as
+        `predict` does. Whoever wants no more calls `close` of what is returned, where it has that."""
         ...

@@ -18,5 +18,9 @@ def predict(loaded: LoadedModel, inputs: Mapping[str, Array], outputs: Sequence[
     except ModelyardError:
         raise
     except BaseException as error:  # also SystemExit, which would end the event loop
-        log.warning("the model %s failed: %s: %s", loaded.name, type(error).__name__, first_line(error))
-        raise ModelFailed(f"the model '{loaded.name}' failed: {type(error).__name__}: {first_line(error)}") from error
+        raise failure(loaded, error) from error
+
+
+def failure(loaded: LoadedModel, error: BaseException) -> ModelFailed:
+    log.warning("the model %s failed: %s: %s", loaded.name, type(error).__name__, first_line(error))
+    return ModelFailed(f"the model '{loaded.name}' failed: {type(error).__name__}: {first_line(error)}")
