@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from modelyard.agent.settings import Folders, Limits, Settings
 from modelyard.domain.names import ReplicaId, name_problem
 from modelyard.domain.server import ReplicaConfig
+from modelyard.domain.server_configs import FULL_CAPABILITIES, MODELYARD, SERVER_CONFIGS
 from modelyard.kit import logs
 from modelyard.kit.errors import InvalidInput
 
@@ -35,6 +36,8 @@ FLAGS = (
     Flag("inference-host", "POD_IP", "127.0.0.1", "the inference server's host, as gateways dial it"),
     Flag("inference-http-port", "SELDON_SERVER_HTTP_PORT", "8080", "its REST port"),
     Flag("inference-grpc-port", "SELDON_SERVER_GRPC_PORT", "9500", "its gRPC port"),
+    Flag("server-type", "SELDON_SERVER_TYPE", MODELYARD, "what it is: modelyard, mlserver or triton"),
+    Flag("parallel-workers", "MLSERVER_PARALLEL_WORKERS", "0", "of MLServer: in how many processes it holds a model"),
     Flag("memory-bytes", "MEMORY_REQUEST", "1000000", "how much memory its models may take"),
     Flag("capabilities", "SELDON_SERVER_CAPABILITIES", "", "what it can serve: a,b,c"),
     Flag("over-commit-percentage", "SELDON_OVERCOMMIT_PERCENTAGE", "0", "not built yet: taken as 0"),
@@ -81,18 +84,23 @@ def _settings(values: Mapping[str, tuple[str, str]], environment: Mapping[str, s
         log.warning("over-commit %d %% is taken as 0: agents cannot evict models yet", overcommit)
     agent_folder = Path(values["agent-folder"][0])
     repository = Path(values["repository"][0]) if "repository" in values else agent_folder / "models"
+    grpc_port = _whole(values, "inference-grpc-port", 1, 65535)
+    server_type = _server_type(values)
     http_port = _whole(values, "inference-http-port", 1, 65535)
     return Settings(
         replica=_replica(values, environment),
         config=ReplicaConfig(
             host=host,
             http_port=http_port,
-            grpc_port=_whole(values, "inference-grpc-port", 1, 65535),
+            grpc_port=grpc_port,
             memory_bytes=_whole(values, "memory-bytes", 1, 1 << 62),
-            capabilities=frozenset(it.strip() for it in values["capabilities"][0].split(",") if it.strip()),
+            capabilities=_capabilities(values["capabilities"][0], server_type),
         ),
         scheduler=f"{_bracketed(values['scheduler-host'][0])}:{_whole(values, 'scheduler-port', 1, 65535)}",
         server_url=f"http://{_bracketed(host)}:{http_port}",
+        server_grpc=f"{_bracketed(host)}:{grpc_port}",
+        server_type=server_type,
+        parallel_workers=_whole(values, "parallel-workers", 0, 1000),
         folders=Folders(agent_folder.absolute(), repository.absolute()),
         debug_address=f"127.0.0.1:{_whole(values, 'debug-grpc-port', 0, 65535)}",
         limits=Limits(
@@ -102,6 +110,19 @@ def _settings(values: Mapping[str, tuple[str, str]], environment: Mapping[str, s
             unload_grace_seconds=_number(values, "unload-grace-seconds"),
         ),
     )
+
+
+def _server_type(values: Mapping[str, tuple[str, str]]) -> str:
+    value, called = values["server-type"]
+    if value not in SERVER_CONFIGS:
+        raise InvalidInput(f"{called} {value!r} cannot be: give one of {', '.join(SERVER_CONFIGS)}")
+    return value
+
+
+def _capabilities(given: str, server_type: str) -> frozenset[str]:
+    """Who says nothing of another server than ours has the reference's image of it."""
+    chosen = frozenset(it.strip() for it in given.split(",") if it.strip())
+    return chosen or frozenset(FULL_CAPABILITIES.get(server_type, ()))
 
 
 def _replica(values: Mapping[str, tuple[str, str]], environment: Mapping[str, str]) -> ReplicaId:

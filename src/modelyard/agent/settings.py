@@ -5,6 +5,7 @@ from pathlib import Path
 
 from modelyard.domain.names import ReplicaId
 from modelyard.domain.server import ReplicaConfig
+from modelyard.domain.server_configs import MODELYARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +45,6 @@ class Settings:
     debug_address: str  # HOST:PORT
     shared: bool = True
     limits: Limits = Limits()
+    server_type: str = MODELYARD
+    server_grpc: str = ""  # HOST:PORT, its gRPC address: for servers that say more there
+    parallel_workers: int = 0  # MLServer's: in how many processes it holds each model; 0: in its own

@@ -86,12 +86,16 @@ def link(source: Path, target: Path) -> None:
     """Make `target` a folder with the same files, sharing their bytes on disk where the file system can."""
     target.mkdir()
     for path in files(source):
-        to = target / path.relative_to(source)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            to.hardlink_to(path)
-        except OSError:  # another file system, or too many links
-            shutil.copyfile(path, to)
+        link_file(path, target / path.relative_to(source))
+
+
+def link_file(source: Path, target: Path) -> None:
+    """The same file under another path, whose folders are made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system, or too many links
+        shutil.copyfile(source, target)
 
 
 def remove(path: Path, trash: Path) -> None:

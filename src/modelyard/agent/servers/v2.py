@@ -74,17 +74,21 @@ class V2Server:
     async def look(self) -> Look:
         answer = await self._ask("GET", self.health, LOOK_SECONDS)
         if answer.status_code != httpx.codes.OK:
-            raise ServerRefusal(f"it is not ready: {_sentence(answer)}")
+            raise ServerRefusal(f"it is not ready: {self.sentence(answer)}")
         return Look(answer.headers.get(INSTANCE_HEADER))
 
     async def index(self) -> frozenset[str]:
         """The names that are loaded."""
-        answer = await self._ask("POST", "/v2/repository/index", INDEX_SECONDS, {"ready": True})
+        # Some servers list more than was asked for.
+        return frozenset(name for name, state in (await self.states(ready=True)).items() if state == "READY")
+
+    async def states(self, *, ready: bool = False) -> Mapping[str, str]:
+        """By name what the repository index says; `ready`: of loaded models only. "" where it says nothing."""
+        answer = await self._ask("POST", "/v2/repository/index", INDEX_SECONDS, {"ready": ready})
         if answer.status_code != httpx.codes.OK:
-            raise ServerRefusal(f"it does not list its models: {_sentence(answer)}")
+            raise ServerRefusal(f"it does not list its models: {self.sentence(answer)}")
         try:
-            # Some servers list more than was asked for.
-            return frozenset(it["name"] for it in answer.json() if it.get("state") == "READY")
+            return {it["name"]: it.get("state") or "" for it in answer.json()}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ServerRefusal(f"it answered what is no list of models: {error}") from error
 
@@ -101,7 +105,7 @@ class V2Server:
         body = self.load_body(order)
         answer = await self._ask("POST", f"/v2/repository/models/{name}/load", self._limits.load_seconds, body)
         if answer.status_code != httpx.codes.OK:
-            raise ServerRefusal(f"the inference server cannot load it: {_sentence(answer)}")
+            raise ServerRefusal(f"the inference server cannot load it: {self.sentence(answer)}")
         return LoadAnswer(round((time.monotonic() - began) * 1000), self.figure(answer))
 
     async def unload(self, name: str) -> None:
@@ -110,7 +114,7 @@ class V2Server:
         if answer.status_code in (httpx.codes.OK, httpx.codes.NOT_FOUND):
             return
         if name in await self.index():  # servers disagree on how to say "it is not loaded"
-            raise ServerRefusal(f"the inference server cannot unload it: {_sentence(answer)}")
+            raise ServerRefusal(f"the inference server cannot unload it: {self.sentence(answer)}")
 
     async def _ask(self, method: str, path: str, seconds: float, body: Any = None) -> httpx.Response:
         timeout = httpx.Timeout(seconds, connect=min(seconds, LOOK_SECONDS))
@@ -121,10 +125,10 @@ class V2Server:
         except httpx.TransportError as error:
             raise ServerLost(f"the inference server at {self.url} is gone: {error or type(error).__name__}") from error
 
-
-def _sentence(answer: httpx.Response) -> str:
-    try:
-        found = answer.json()["error"]
-    except (ValueError, KeyError, TypeError):
-        found = answer.text.strip()[:300]
-    return str(found) or f"HTTP {answer.status_code}"
+    def sentence(self, answer: httpx.Response) -> str:
+        """What an answer that is a no says."""
+        try:
+            found = answer.json()["error"]
+        except (ValueError, KeyError, TypeError):
+            found = answer.text.strip()[:300]
+        return str(found) or f"HTTP {answer.status_code}"

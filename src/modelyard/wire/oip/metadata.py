@@ -12,6 +12,7 @@ ModelReadyResponse: TypeAlias = pb.ModelReadyResponse
 ServerMetadataResponse: TypeAlias = pb.ServerMetadataResponse
 ModelMetadataResponse: TypeAlias = pb.ModelMetadataResponse
 RepositoryIndexResponse: TypeAlias = pb.RepositoryIndexResponse
+RepositoryModelLoadRequest: TypeAlias = pb.RepositoryModelLoadRequest
 RepositoryModelLoadResponse: TypeAlias = pb.RepositoryModelLoadResponse
 RepositoryModelUnloadResponse: TypeAlias = pb.RepositoryModelUnloadResponse
 

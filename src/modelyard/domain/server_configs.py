@@ -1,0 +1,25 @@
+"""The kinds of inference servers: what `serverConfig` of a Server manifest, and an agent's `--server-type`, may be."""
+
+from collections.abc import Mapping
+
+MODELYARD = "modelyard"  # the built-in runtime
+MLSERVER = "mlserver"
+TRITON = "triton"
+SERVER_CONFIGS = (MLSERVER, MODELYARD, TRITON)
+
+# What the reference's images of these servers hold.
+FULL_CAPABILITIES: Mapping[str, tuple[str, ...]] = {
+    MLSERVER: (
+        "mlserver",
+        "alibi-detect",
+        "alibi-explain",
+        "huggingface",
+        "lightgbm",
+        "mlflow",
+        "python",
+        "sklearn",
+        "spark-mlib",
+        "xgboost",
+    ),
+    TRITON: ("triton", "dali", "fil", "onnx", "openvino", "python", "pytorch", "tensorflow", "tensorrt"),
+}
