@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class Runtime:
     repository: Path
     http: str = ""
     grpc: str = ""
+    socket: Path | None = None
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -83,7 +85,15 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def runtime(repository: Path) -> Iterator[Runtime]:
     """One for all tests, which leave the models of LOADED alone."""
-    running = start(repository)
+    with tempfile.TemporaryDirectory(prefix="modelyard-") as folder:
+        path = Path(folder) / "runtime.sock"
+        yield from _runtime(repository, path)
+        assert not path.exists(), "the socket is left behind"
+
+
+def _runtime(repository: Path, socket: Path) -> Iterator[Runtime]:
+    running = start(repository, "--unix-socket", str(socket))
+    running.socket = socket
     try:
         for name in (*LOADED, *(f"identity-{datatype.lower()}" for datatype in artifacts.ONNX_TYPES)):
             assert running.load(name).status_code == 200

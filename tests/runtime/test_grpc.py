@@ -1,4 +1,4 @@
-"""The V2 protocol over gRPC, as a client sees it."""
+"""The V2 protocol over gRPC, as a client sees it: by HTTP/2, and through an Envoy that makes HTTP/1.1 of it."""
 
 import socket
 import struct
@@ -12,16 +12,29 @@ from modelyard.wire import service
 from modelyard.wire._pb2.inference import grpc_service_pb2 as pb
 from modelyard.wire.oip import grpc as codec
 from modelyard.wire.oip.nouns import DTYPES, InferRequest, InferResponse, RequestedOutput, Tensor
+from tests.runtime import envoy
 from tests.runtime.artifacts import ROW
 from tests.runtime.conftest import Runtime
 
 TENSOR = Tensor("X", "FP32", np.array([ROW], dtype=DTYPES["FP32"]))
 
 
+@pytest.fixture(scope="module", params=["by HTTP/2", "by HTTP/1.1"])
+def address(
+    request: pytest.FixtureRequest, runtime: Runtime, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    if request.param == "by HTTP/2":
+        yield runtime.grpc
+        return
+    assert runtime.socket is not None
+    with envoy.in_front_of(runtime.socket, tmp_path_factory.mktemp("envoy")) as at:
+        yield at
+
+
 @pytest.fixture
-def stub(runtime: Runtime) -> Iterator[service.Stub]:
+def stub(address: str) -> Iterator[service.Stub]:
     limits = [("grpc.max_receive_message_length", service.MAX_MESSAGE_BYTES)]
-    with grpc.insecure_channel(runtime.grpc, options=limits) as channel:
+    with grpc.insecure_channel(address, options=limits) as channel:
         yield service.Stub(channel, service.INFERENCE)
 
 

@@ -1,6 +1,11 @@
 """The V2 endpoints over HTTP, as a client sees them."""
 
+import gzip
+import json
+import zlib
+
 import httpx
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -185,9 +190,94 @@ def test_other_methods_and_paths_are_answered_politely(runtime: Runtime, method:
         assert answer.headers["allow"] in ("POST", "GET, HEAD")
 
 
-def test_an_encoded_body_is_refused(client: httpx.Client):
-    answer = client.post("/v2/models/iris/infer", content=b"x", headers={"content-encoding": "gzip"})
-    assert answer.status_code == 415
+WHOLE = json.dumps({"inputs": [tensor()]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        ("gzip", gzip.compress(WHOLE)),
+        ("deflate", zlib.compress(WHOLE)),
+        ("gzip, identity", gzip.compress(WHOLE)),
+        ("deflate, gzip", gzip.compress(zlib.compress(WHOLE))),
+        ("gzip", gzip.compress(WHOLE + b" " * 2_000_000)),
+    ],
+    ids=["gzip", "deflate", "identity too", "twice", "large"],
+)
+def test_a_compressed_body_is_understood(client: httpx.Client, coding: str, packed: bytes):
+    answer = client.post("/v2/models/iris-onnx/infer", content=packed, headers={"content-encoding": coding})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outputs"][0]["data"] == [0]
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "status", "says"),
+    [
+        ("br", b"x", 415, "'br' are not supported: gzip and deflate are"),
+        ("gzip", b"x", 400, "the body is not gzip"),
+        ("gzip", gzip.compress(WHOLE)[:-9], 400, "the body is not gzip"),
+        ("gzip", gzip.compress(bytes(64 << 20)), 413, "inflates to more than 16777216 bytes"),
+    ],
+    ids=["unknown", "damaged", "cut off", "a bomb"],
+)
+def test_a_bad_compressed_body_is_refused(client: httpx.Client, coding: str, body: bytes, status: int, says: str):
+    answer = client.post("/v2/models/iris-onnx/infer", content=body, headers={"content-encoding": coding})
+    assert answer.status_code == status
+    assert says in answer.json()["error"]
+
+
+@pytest.mark.parametrize("rows", [2_000, 20_000])
+@pytest.mark.parametrize(("accepts", "coding"), [("gzip", "gzip"), ("deflate;q=0.5", "deflate"), ("gzip;q=0", None)])
+def test_a_large_answer_is_compressed_for_who_asks(client: httpx.Client, rows: int, accepts: str, coding: str | None):
+    data = np.zeros(rows, dtype=np.float32).tolist()
+    request = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [rows], "data": data}]}
+    headers = {"accept-encoding": accepts, "x-request-id": "7"}
+    with client.stream("POST", "/v2/models/identity-fp32/infer", json=request, headers=headers) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.headers["x-request-id"] == "7"
+    plain = {"gzip": gzip.decompress, "deflate": zlib.decompress, None: bytes}[coding](raw)
+    assert json.loads(plain)["outputs"][0]["data"] == data
+
+
+def test_a_small_answer_is_never_compressed(client: httpx.Client):
+    answer = client.post("/v2/models/iris-onnx/infer", content=WHOLE, headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in answer.headers
+
+
+def events(client: httpx.Client, path: str, request: object, **headers: str) -> list[dict[str, str]]:
+    with client.stream("POST", path, json=request, headers=headers) as answer:
+        answer.read()
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "text/event-stream"
+        fields = [[line.partition(": ")[::2] for line in it.splitlines()] for it in answer.text.split("\n\n")]
+    return [dict(it) for it in fields if it]
+
+
+@pytest.mark.parametrize("path", ["/v2/models/iris-onnx/infer_stream", "/v2/models/iris/versions/1/infer_stream"])
+def test_answers_come_as_events(client: httpx.Client, path: str):
+    (event,) = events(client, path, {"id": "5", "inputs": [tensor()], "parameters": {"binary_data_output": True}})
+    answer = json.loads(event["data"])
+    assert answer["id"] == "5"
+    assert answer["outputs"][0]["data"] == [0]
+
+
+def test_what_fails_before_the_first_event_is_an_http_error(client: httpx.Client):
+    answer = client.post("/v2/models/iris-onnx/infer_stream", json={"inputs": []})
+    assert answer.status_code == 400
+    assert "missing" in answer.json()["error"]
+    answer = client.post("/v2/models/nowhere/infer_stream", json={"inputs": [tensor()]})
+    assert answer.headers["x-modelyard-not-loaded"] == "true"
+
+
+def test_the_unix_socket_speaks_the_same(runtime: Runtime):
+    assert runtime.socket is not None
+    assert runtime.socket.stat().st_mode & 0o777 == 0o600
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(runtime.socket))) as client:
+        answer = client.post("http://x/v2/models/iris-onnx/infer", content=WHOLE)
+        extensions = client.get("http://x/v2").json()["extensions"]
+    assert answer.json()["outputs"][0]["data"] == [0]
+    assert {"modelyard-grpc-over-http1", f"modelyard-unix-socket:{runtime.socket}"} <= set(extensions)
 
 
 JSON = st.recursive(

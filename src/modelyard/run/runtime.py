@@ -36,6 +36,7 @@ def _settings(arguments: argparse.Namespace) -> server.Settings:
         repository=arguments.repository,
         http=arguments.http,
         grpc=arguments.grpc,
+        unix_socket=arguments.unix_socket,
         predict_threads=arguments.predict_threads,
         formats=Options(pickle=arguments.pickle, intra_op_threads=arguments.intra_op_threads, batch=arguments.batch),
     )
@@ -45,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="modelyard.run.runtime", description="Serve models over the V2 protocol.")
     parser.add_argument("--http", type=_address, default=("127.0.0.1", 8080), metavar="HOST:PORT")
     parser.add_argument("--grpc", type=_address, default=("127.0.0.1", 8081), metavar="HOST:PORT")
+    parser.add_argument(
+        "--unix-socket", type=Path, metavar="PATH", help="REST, and gRPC over HTTP/1.1, for gateways of this user here"
+    )
     parser.add_argument("--repository", type=Path, required=True, metavar="DIR", help="a folder of models' folders")
     parser.add_argument("--no-pickle", dest="pickle", action="store_false", help="refuse .joblib and .pkl artifacts")
     parser.add_argument("--no-batch", dest="batch", action="store_false", help="run every request as a call of its own")

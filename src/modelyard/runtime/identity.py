@@ -2,8 +2,10 @@
 
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import modelyard
+from modelyard.wire.oip.extensions import EXTENSION_GRPC_OVER_HTTP1, EXTENSION_INSTANCE, EXTENSION_UNIX_SOCKET
 from modelyard.wire.oip.nouns import ServerMetadata
 
 
@@ -13,10 +15,14 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`instance` changes with every start, so that an agent notices a restart."""
+    """`instance` changes with every start, so that an agent notices a restart. `unix_socket`: where it is heard too."""
 
+    unix_socket: Path | None = None
     instance: str = field(default_factory=_new_id)
 
     def metadata(self) -> ServerMetadata:
-        extensions = ("binary_tensor_data", "model_repository", f"modelyard-instance:{self.instance}")
-        return ServerMetadata("modelyard", modelyard.__version__, extensions)
+        extensions = ["binary_tensor_data", "model_repository", f"{EXTENSION_INSTANCE}{self.instance}"]
+        extensions.append(EXTENSION_GRPC_OVER_HTTP1)
+        if self.unix_socket is not None:
+            extensions.append(f"{EXTENSION_UNIX_SOCKET}{self.unix_socket}")
+        return ServerMetadata("modelyard", modelyard.__version__, tuple(extensions))

@@ -12,10 +12,13 @@ import grpc.aio
 
 from modelyard.kit.errors import NotFound
 from modelyard.runtime.formats.load import LoadedModel, Options, load
+from modelyard.runtime.grpc_methods import GrpcMethods
 from modelyard.runtime.grpc_service import GrpcInferenceService
 from modelyard.runtime.http import listener
-from modelyard.runtime.http.connection import MOST_BODY_BYTES
 from modelyard.runtime.http.endpoints import Endpoints
+from modelyard.runtime.http.front import Front
+from modelyard.runtime.http.grpc_calls import GrpcCalls
+from modelyard.runtime.http.reader import Limits
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import UNLOAD_WAIT_SECONDS, Repository
@@ -30,16 +33,18 @@ MOST_THREADS = 512
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`http` and `grpc` are (host, port); port 0 takes a free one. `predict_threads`: calls at the same time of one
-    model whose requests do not share calls."""
+    """`http` and `grpc` are (host, port); port 0 takes a free one. `unix_socket`: where HTTP is heard too.
+    `predict_threads`: calls at the same time of one model whose requests do not share calls.
+    """
 
     repository: Path
     http: tuple[str, int] = ("127.0.0.1", 0)
     grpc: tuple[str, int] = ("127.0.0.1", 0)
+    unix_socket: Path | None = None
     predict_threads: int = 4
     load_threads: int = 2
     unload_wait_seconds: float = UNLOAD_WAIT_SECONDS
-    most_body_bytes: int = MOST_BODY_BYTES
+    limits: Limits = Limits()
     formats: Options = field(default_factory=Options)
 
 
@@ -51,7 +56,7 @@ class Server:
         identity: Identity,
         repository: Repository,
         endpoints: Endpoints,
-        rpc: GrpcInferenceService,
+        methods: GrpcMethods,
         http: listener.Listener,
         grpc_listener: tuple[grpc.aio.Server, int],
         threads: tuple[ThreadPoolExecutor, ...],
@@ -60,11 +65,11 @@ class Server:
         self.repository = repository
         self.http_port = http.port
         self._grpc, self.grpc_port = grpc_listener
-        self._endpoints, self._rpc, self._http, self._threads = endpoints, rpc, http, threads
+        self._endpoints, self._methods, self._http, self._threads = endpoints, methods, http, threads
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Take nothing new, let what is in flight finish for that long, then end."""
-        self._endpoints.ready = self._rpc.ready = False
+        self._endpoints.ready = self._methods.ready = False
         await asyncio.gather(self._grpc.stop(seconds), self._http.stop(seconds))
         await self.repository.close()
         for threads in self._threads:
@@ -89,13 +94,14 @@ async def start(settings: Settings) -> Server:
         settings.unload_wait_seconds,
     )
     inference = Inference(repository, predicting, settings.predict_threads)
-    identity = Identity()
-    endpoints = Endpoints(repository, inference, identity)
-    rpc = GrpcInferenceService(repository, inference, identity)
+    identity = Identity(settings.unix_socket)
+    endpoints = Endpoints(repository, inference, identity, settings.limits.most_body_bytes)
+    methods = GrpcMethods(repository, inference, identity)
+    front = Front(endpoints, GrpcCalls(methods, settings.limits.most_body_bytes))
     async with contextlib.AsyncExitStack() as on_failure:
-        http = await listener.listen(*settings.http, endpoints.answer, most_body_bytes=settings.most_body_bytes)
+        http = await listener.listen(*settings.http, front, socket_path=settings.unix_socket, limits=settings.limits)
         on_failure.push_async_callback(http.stop, 0)
         address = f"{settings.grpc[0]}:{settings.grpc[1]}"
-        grpc_listener = await grpc_server.start(address, {service.INFERENCE: rpc})
+        grpc_listener = await grpc_server.start(address, {service.INFERENCE: GrpcInferenceService(methods)})
         on_failure.pop_all()
-    return Server(identity, repository, endpoints, rpc, http, grpc_listener, (predicting, loading))
+    return Server(identity, repository, endpoints, methods, http, grpc_listener, (predicting, loading))

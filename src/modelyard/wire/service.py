@@ -7,12 +7,14 @@ the client's side such a status becomes the same `ModelyardError` again.
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import grpc.aio
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError
 
 from modelyard.kit import errors
 
@@ -63,6 +65,32 @@ def _request_class(method: MethodDescriptor) -> Any:
 
 def _response_class(method: MethodDescriptor) -> Any:
     return message_factory.GetMessageClass(method.output_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One RPC's messages as bytes; `decode` raises `InvalidInput`."""
+
+    decode: Callable[[bytes], Any]
+    encode: Callable[[Any], bytes]
+
+
+def codecs(service: str) -> Mapping[str, Codec]:
+    """By the names of the RPCs, for who has a transport of its own."""
+    return {name: _codec(method) for name, method in _methods(service).items()}
+
+
+def _codec(method: MethodDescriptor) -> Codec:
+    kind = method.input_type.name
+    parse = _request_class(method).FromString
+
+    def decode(content: bytes) -> Any:
+        try:
+            return parse(content)
+        except DecodeError:
+            raise errors.InvalidInput(f"the message is no {kind}") from None
+
+    return Codec(decode, _response_class(method).SerializeToString)
 
 
 def handler(service: str, implementation: object) -> grpc.GenericRpcHandler:

@@ -11,13 +11,24 @@ from hypothesis import strategies as st
 
 from modelyard.kit.errors import Refused
 from modelyard.runtime.http.listener import Listener, listen
-from modelyard.runtime.http.messages import Request, Response, json_response
+from modelyard.runtime.http.messages import (
+    Answer,
+    Later,
+    Request,
+    Response,
+    Streamed,
+    given_up,
+    json_response,
+    later,
+)
+from modelyard.runtime.http.reader import Limits
 
 DEADLINE = 20
 
 
 class Handler:
-    """Echoes. /slow waits for `release`, /big answers with many bytes, /shared by a future in `shared`."""
+    """Echoes. /slow waits for `release`, /big answers with many bytes, /shared by a future in `shared`, and /stream
+    with each piece of the body in capitals, as it comes."""
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
@@ -25,14 +36,19 @@ class Handler:
         self.shared: list[asyncio.Future[Response]] = []
         self._arrivals: asyncio.Queue[Request] = asyncio.Queue()
 
-    def __call__(self, request: Request):
+    def streams(self, target: str) -> bool:
+        return target == "/stream"
+
+    def answer(self, request: Request) -> Answer:
         self.seen.append(request)
         self._arrivals.put_nowait(request)
         if request.target == "/slow":
-            return self._slow(request)
+            return later(self._slow(request))
         if request.target == "/shared":
             self.shared.append(asyncio.get_running_loop().create_future())
-            return self.shared[-1]
+            return Later(self.shared[-1], lambda done: given_up() if done.cancelled() else done.result())
+        if request.incoming is not None:
+            return later(self._stream(request))
         if request.target == "/big":
             return Response(200, b"x" * (4 << 20))
         return json_response({"target": request.target, "body": request.body.decode("latin-1")})
@@ -40,6 +56,17 @@ class Handler:
     async def until_seen(self, count: int) -> None:
         for _ in range(count):
             await self._arrivals.get()
+
+    async def _stream(self, request: Request) -> Streamed:
+        async def pieces():
+            assert request.incoming is not None
+            async for piece in request.incoming:
+                if piece == b"fail":
+                    raise RuntimeError("as asked")
+                yield piece.upper()
+            yield {"x-end": "yes"}
+
+        return Streamed("text/plain", pieces())
 
     async def _slow(self, request: Request) -> Response:
         await self.release.wait()
@@ -53,7 +80,7 @@ def handler() -> Handler:
 
 @pytest.fixture
 async def listener(handler: Handler) -> AsyncIterator[Listener]:
-    listening = await listen("127.0.0.1", 0, handler, most_body_bytes=1000)
+    listening = await listen("127.0.0.1", 0, handler, limits=Limits(most_body_bytes=1000))
     yield listening
     await listening.stop(0)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -10,7 +11,21 @@ import orjson
 
 from modelyard.kit.errors import InvalidInput, ModelyardError
 from modelyard.runtime.errors import NotLoaded, NotLoadedNow, headers_of
-from modelyard.runtime.http.messages import BINARY, Request, Response, error_response, json_response
+from modelyard.runtime.http import compressing, events, inflating
+from modelyard.runtime.http.messages import (
+    BINARY,
+    EVENTS,
+    Answer,
+    Later,
+    Request,
+    Response,
+    Streamed,
+    error_response,
+    given_up,
+    json_response,
+    later,
+)
+from modelyard.runtime.http.reader import MOST_BODY_BYTES
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import Repository
@@ -21,19 +36,19 @@ from modelyard.wire.oip.nouns import InferRequest, InferResponse
 
 log = logging.getLogger(__name__)
 
-Answer: TypeAlias = Response | Awaitable[Response]
+_Found: TypeAlias = Response | Later | Awaitable[Response | Streamed]
 
 
 class Endpoints:
-    """`Endpoints.answer` is the handler of a listener: it never raises, nor does what it returns.
+    """`Endpoints.answer` is the handler of a listener: it never raises, nor does what it returns."""
 
-    A future is the answer of a request that shares a call of its model with others.
-    """
-
-    def __init__(self, repository: Repository, inference: Inference, identity: Identity) -> None:
+    def __init__(
+        self, repository: Repository, inference: Inference, identity: Identity, most_body_bytes: int = MOST_BODY_BYTES
+    ) -> None:
         self._repository = repository
         self._inference = inference
         self._identity = identity
+        self._most_body_bytes = most_body_bytes
         self.ready = True
 
     def answer(self, request: Request) -> Answer:
@@ -42,19 +57,23 @@ class Endpoints:
         except Exception as error:
             found = _failure(request, error)
         if isinstance(found, Response):
-            return _with_request_id(request, found)
-        if isinstance(found, asyncio.Future):
-            return found
-        return self._later(request, found)
+            return _finished(request, found)
+        return found if isinstance(found, Later) else later(self._safely(request, found))
 
-    async def _later(self, request: Request, answer: Awaitable[Response]) -> Response:
+    async def _safely(self, request: Request, answer: Awaitable[Response | Streamed]) -> Response | Streamed:
         try:
             response = await answer
         except Exception as error:
             response = _failure(request, error)
-        return _with_request_id(request, response)
+        if isinstance(response, Streamed):
+            return response
+        finished = _finished(request, response)
+        if isinstance(finished, Response):
+            return finished
+        packed: Response = await finished.future
+        return packed
 
-    def _route(self, request: Request) -> Answer:
+    def _route(self, request: Request) -> _Found:
         path = request.target.partition("?")[0]
         if not path.startswith("/"):  # the absolute form, as proxies may send it
             path = "/" + path.partition("://")[2].partition("/")[2]
@@ -65,6 +84,10 @@ class Endpoints:
                 return _only("POST", request) or self._infer(name, "", request)
             case ["v2", "models", name, "versions", version, "infer"]:
                 return _only("POST", request) or self._infer(name, version, request)
+            case ["v2", "models", name, "infer_stream"]:
+                return _only("POST", request) or self._infer_stream(name, "", request)
+            case ["v2", "models", name, "versions", version, "infer_stream"]:
+                return _only("POST", request) or self._infer_stream(name, version, request)
             case ["v2", "health", "live"]:
                 return _only("GET", request) or self._live()
             case ["v2", "health", "ready"]:
@@ -117,20 +140,48 @@ class Endpoints:
         await self._repository.unload(name)
         return json_response({"name": name, "state": "UNAVAILABLE"})
 
-    def _infer(self, name: str, version: str, request: Request) -> Answer:
+    def _infer(self, name: str, version: str, request: Request) -> _Found:
         headers = request.headers
         name = _served_name(name, headers)
         self._repository.get(name, version)  # not loaded comes before whatever else may be wrong
-        encoding = headers.get("content-encoding", "identity")
-        if encoding != "identity":
-            return error_response(415, f"bodies in the content-encoding '{encoding}' are not supported")
+        if headers.get("content-encoding", "identity") != "identity":
+            return self._infer_inflated(name, version, request)
         wanted = rest.decode_request(request.body, _json_bytes(headers))
         answer = self._inference.infer(name, version, wanted)
         if isinstance(answer, InferResponse):
             return _inferred(answer, wanted)
-        if isinstance(answer, asyncio.Future):
-            return _inferred_together(answer, wanted, request)
-        return _inferred_later(answer, wanted)
+        return _inferred_later(answer, wanted, request)
+
+    async def _infer_inflated(self, name: str, version: str, request: Request) -> Response:
+        wanted = rest.decode_request(await self._plain(request), _json_bytes(request.headers))
+        answer = self._inference.infer(name, version, wanted)
+        return _inferred(answer if isinstance(answer, InferResponse) else await answer, wanted)
+
+    async def _infer_stream(self, name: str, version: str, request: Request) -> Response | Streamed:
+        """What fails before the first answer is an HTTP error, so that a gateway may ask another replica."""
+        name = _served_name(name, request.headers)
+        self._repository.get(name, version)
+        wanted = events.as_json(rest.decode_request(await self._plain(request), _json_bytes(request.headers)))
+        answers = self._inference.stream(name, version, wanted)
+        first = await anext(answers, None)
+        headers = {"cache-control": "no-cache", **_request_id(request)}
+        if first is None:
+            return Response(200, b"", EVENTS, headers)
+        pieces = events.events(first, answers, wanted, partial(_failure, request))
+        return Streamed(EVENTS, pieces, headers)
+
+    async def _plain(self, request: Request) -> bytes:
+        """The body, inflated; of several codings the last was applied last."""
+        body = request.body
+        codings = request.headers.get("content-encoding", "").lower().split(",")
+        for coding in reversed([it.strip() for it in codings]):
+            if coding in ("", "identity"):
+                continue
+            if len(body) <= inflating.QUICK_BYTES:
+                body = inflating.inflate(body, coding, self._most_body_bytes)
+            else:
+                body = await asyncio.to_thread(inflating.inflate, body, coding, self._most_body_bytes)
+        return body
 
 
 def _inferred(answer: InferResponse, wanted: InferRequest) -> Response:
@@ -140,27 +191,19 @@ def _inferred(answer: InferResponse, wanted: InferRequest) -> Response:
     return Response(200, body.content, BINARY, {BINARY_HEADER_LENGTH: str(body.json_bytes)})
 
 
-async def _inferred_later(answer: Awaitable[InferResponse], wanted: InferRequest) -> Response:
-    return _inferred(await answer, wanted)
+def _inferred_later(answer: Awaitable[InferResponse], wanted: InferRequest, request: Request) -> Later:
+    """A future stays one: a task for each request would cost more than its share of the call."""
 
-
-def _inferred_together(
-    answer: "asyncio.Future[InferResponse]", wanted: InferRequest, request: Request
-) -> "asyncio.Future[Response]":
-    """The whole answer, with callbacks: a task for each request would cost more than its share of the call."""
-    later: asyncio.Future[Response] = answer.get_loop().create_future()
-
-    def on_answer(done: "asyncio.Future[InferResponse]") -> None:
-        if later.done():
-            return
+    def finish(done: "asyncio.Future[InferResponse]") -> Answer:
+        if done.cancelled():
+            return given_up()
         try:
             response = _inferred(done.result(), wanted)
         except Exception as error:
             response = _failure(request, error)
-        later.set_result(_with_request_id(request, response))
+        return _finished(request, response)
 
-    answer.add_done_callback(on_answer)
-    return later
+    return Later(asyncio.ensure_future(answer), finish)
 
 
 def _served_name(name: str, headers: Mapping[str, str]) -> str:
@@ -209,8 +252,13 @@ def _failure(request: Request, error: Exception) -> Response:
     return error_response(500, "the server failed; its log says more")
 
 
-def _with_request_id(request: Request, response: Response) -> Response:
-    request_id = request.headers.get(REQUEST_ID)
-    if request_id is None:
-        return response
-    return Response(response.status, response.body, response.content_type, {**response.headers, REQUEST_ID: request_id})
+def _finished(request: Request, response: Response) -> Answer:
+    """With what every answer has, as the client wants it."""
+    headers = request.headers
+    if REQUEST_ID in headers:
+        response.headers = {**response.headers, **_request_id(request)}
+    return compressing.compressed(response, headers) if "accept-encoding" in headers else response
+
+
+def _request_id(request: Request) -> Mapping[str, str]:
+    return {REQUEST_ID: request.headers[REQUEST_ID]} if REQUEST_ID in request.headers else {}
