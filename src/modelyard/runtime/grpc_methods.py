@@ -70,7 +70,7 @@ class GrpcMethods:
     async def stream(
         self, messages: AsyncIterator[grpc.InferRequestMessage], sent: Sent
     ) -> AsyncGenerator[grpc.InferResponseMessage, None]:
-        """The answers to each request, in order: one, unless the model streams; the first that fails ends the stream with its status."""
+        """The answers to each request, in order: one, unless the model streams. The first failure ends it."""
         async for message in messages:
             name = served_name(message.model_name, sent)
             self._repository.get(name, message.model_version)
