@@ -162,7 +162,7 @@ async def test_measured_memory_is_accounted(rig: Rig) -> None:
         await until(lambda: connected(rig, peer.replica), "never subscribed")
         await rig.load("iris", memoryBytes=900)
         await rig.available("iris")
-        report = agents.encode_measures(peer.replica, (ModelMeasure(version("iris"), 200),))
+        report = agents.encode_report(peer.replica, (ModelMeasure(version("iris"), 200),))
         await peer.reports.Report(report, metadata=peer.metadata, timeout=PATIENCE)
         found = rig.core.machine.state.replica(peer.replica)
         assert found is not None

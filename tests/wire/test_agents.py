@@ -66,7 +66,7 @@ def test_a_model_event_comes_back(it: ModelEvent) -> None:
 
 @given(REPLICAS, st.lists(MEASURES, max_size=3).map(tuple))
 def test_a_report_comes_back(replica: ReplicaId, measures: tuple[ModelMeasure, ...]) -> None:
-    assert agents.decode_measures(agents.encode_measures(replica, measures)) == (replica, measures)
+    assert agents.decode_measures(agents.encode_report(replica, measures)) == (replica, measures)
 
 
 def test_an_order_newer_than_ours_is_to_be_ignored() -> None:

@@ -31,6 +31,7 @@ from modelyard.agent.messages import (
     Unload,
 )
 from modelyard.agent.model_folders import ModelFolders
+from modelyard.agent.offers import OfferWatch
 from modelyard.agent.problems import ArtifactProblem
 from modelyard.agent.servers import kinds
 from modelyard.agent.servers.v2 import V2Server
@@ -67,7 +68,8 @@ class AgentProcess:
         artifacts = Artifacts(settings.folders.agent, http, limits, numbered=not server.picks_folder)
         watch = Watch(server, self._mailbox.put, complain_after_seconds=limits.server_wait_seconds)
         measuring = Measuring(server, self._mailbox.put)
-        session = Session(settings.scheduler, self.agent, self._mailbox.put)
+        offers = OfferWatch(server)
+        session = Session(settings.scheduler, self.agent, self._mailbox.put, offers=lambda: offers.current)
         work = Work(artifacts, self._folders, server, limits, self._mailbox.put)
         debug, self.debug_port = await grpc_server.start(
             settings.debug_address, {service.AGENT_DEBUG: DebugService(self.agent)}
@@ -79,6 +81,7 @@ class AgentProcess:
                 group.create_task(self._decide(artifacts, watch, session, work), name="decide")
                 group.create_task(watch.run(), name="watch")
                 group.create_task(measuring.run(), name="measuring")
+                group.create_task(offers.run(), name="offers")
                 group.create_task(self._talk(session), name="session")
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None

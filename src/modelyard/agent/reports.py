@@ -16,12 +16,15 @@ from modelyard.agent.machine import Agent
 from modelyard.agent.phases import Phase
 from modelyard.domain.agent_protocol import ModelMeasure
 from modelyard.domain.names import VersionId
+from modelyard.domain.server import Offers
+from modelyard.kit import clock
 from modelyard.wire import agents, service
 
 log = logging.getLogger(__name__)
 
 REPORT_EVERY_SECONDS = 1.0
 REPORT_SECONDS = 5.0
+OFFER_AGAIN_SECONDS = 10.0
 
 # How many bytes of a download are here, of how many; the second is None where nobody knows.
 Fetched: TypeAlias = tuple[int, int | None]
@@ -31,8 +34,13 @@ def nothing_fetched(_version: VersionId) -> Fetched | None:
     return None
 
 
+def nothing_offered() -> Offers | None:
+    return None
+
+
 class Reports:
-    """Of one session. `progress`: how far the download of a version's files is; None where none is under way."""
+    """Of one session. `progress`: how far the download of a version's files is; None where none is under way.
+    `offers`: what gateways are offered now; None while that is not known."""
 
     def __init__(
         self,
@@ -40,11 +48,15 @@ class Reports:
         channel: grpc.aio.Channel,
         metadata: tuple[tuple[str, str], ...],
         progress: Callable[[VersionId], Fetched | None],
+        offers: Callable[[], Offers | None] = nothing_offered,
     ) -> None:
         self._agent = agent
         self._stub = service.Stub(channel, service.AGENT_REPORTS)
         self.metadata = metadata
         self._progress = progress
+        self._offers = offers
+        self._offered: Offers | None = None  # told last
+        self._offered_at = 0.0
         self._fetched: dict[VersionId, Fetched] = {}
         self._sending = asyncio.Lock()
         self._understood = True
@@ -58,11 +70,14 @@ class Reports:
         """What is new. What does not arrive is told with the next one."""
         async with self._sending:
             measures = self._news()
-            if not measures or not self._understood:
+            offers = self._news_of_offers()
+            if not (measures or offers) or not self._understood:
                 return
             try:
-                message = agents.encode_measures(self._agent.replica, measures)
+                message = agents.encode_report(self._agent.replica, measures, offers)
                 await self._stub.Report(message, metadata=self.metadata, timeout=REPORT_SECONDS)
+                if offers is not None:
+                    self._offered, self._offered_at = offers, clock.now()
             except grpc.aio.AioRpcError as error:
                 log.debug("a report did not arrive: %s: %s", error.code().name, error.details())
                 self._understood = error.code() is not grpc.StatusCode.UNIMPLEMENTED
@@ -74,6 +89,12 @@ class Reports:
     def _untold(self, measures: tuple[ModelMeasure, ...]) -> None:
         self._agent.give_back(measures)
         self._fetched.clear()
+
+    def _news_of_offers(self) -> Offers | None:
+        """Told again now and then: a scheduler drops what comes before it knows the session."""
+        offers = self._offers()
+        again = clock.now() - self._offered_at >= OFFER_AGAIN_SECONDS
+        return offers if offers is not None and (offers != self._offered or again) else None
 
     def _news(self) -> tuple[ModelMeasure, ...]:
         measures = {it.version: it for it in self._agent.take_measures()}

@@ -17,9 +17,10 @@ import grpc.aio
 from modelyard.agent.machine import Agent
 from modelyard.agent.messages import Event, LoadOrdered, SessionLost, SessionOpened, UnloadOrdered
 from modelyard.agent.problems import Superseded
-from modelyard.agent.reports import Fetched, Reports, nothing_fetched
+from modelyard.agent.reports import Fetched, Reports, nothing_fetched, nothing_offered
 from modelyard.domain.agent_protocol import ModelEvent, Operation, OperationKind, Subscription
 from modelyard.domain.names import VersionId
+from modelyard.domain.server import Offers
 from modelyard.kit import backoff, clock
 from modelyard.wire import agents, grpc_server, service
 
@@ -50,11 +51,13 @@ class Session:
         agent: Agent,
         emit: Callable[[Event], Awaitable[None]],
         progress: Callable[[VersionId], Fetched | None] = nothing_fetched,
+        offers: Callable[[], Offers | None] = nothing_offered,
     ) -> None:
         self._target = target
         self._agent = agent  # read only: what there is to report
         self._emit = emit
         self._progress = progress
+        self._offers = offers
         self._id = ""
         self._outbox: asyncio.Queue[ModelEvent] = asyncio.Queue()
         self._starts: asyncio.Queue[tuple[str, Subscription]] = asyncio.Queue()
@@ -96,7 +99,7 @@ class Session:
         session, subscription = await self._starts.get()
         metadata = ((agents.SESSION_HEADER, session),)
         stub = service.Stub(channel, service.AGENT)
-        reports = Reports(self._agent, channel, metadata, self._progress)
+        reports = Reports(self._agent, channel, metadata, self._progress, self._offers)
         talk = [
             asyncio.create_task(self._send_events(stub, reports), name="events"),
             asyncio.create_task(reports.run(), name="reports"),

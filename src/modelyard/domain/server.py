@@ -6,8 +6,23 @@ from modelyard.domain.model import Replicas
 
 
 @dataclass(frozen=True, slots=True)
+class Offers:
+    """How gateways may reach a replica beside its announced ports.
+
+    `unix_socket`: the same as on the HTTP port, for gateways on `machine`; empty: none.
+    """
+
+    grpc_over_http1: bool = False
+    unix_socket: str = ""
+    machine: str = ""
+
+
+NO_OFFERS = Offers()
+
+
+@dataclass(frozen=True, slots=True)
 class ReplicaConfig:
-    """What one inference-server replica can do and where gateways reach it."""
+    """What one inference-server replica can do and where gateways reach it. `offers`: as its agent last told."""
 
     host: str
     http_port: int
@@ -15,6 +30,7 @@ class ReplicaConfig:
     memory_bytes: int
     capabilities: frozenset[str] = frozenset()
     overcommit_percent: int = 0
+    offers: Offers = NO_OFFERS
 
     @property
     def assignable_bytes(self) -> int:

@@ -47,7 +47,15 @@ class RouteTable:
         if config is None:
             self._endpoints.pop(replica, None)
         else:
-            self._endpoints[replica] = Endpoint(config.host, config.http_port, config.grpc_port)
+            offers = config.offers
+            self._endpoints[replica] = Endpoint(
+                config.host,
+                config.http_port,
+                config.grpc_port,
+                offers.grpc_over_http1,
+                offers.unix_socket,
+                offers.machine,
+            )
         self._touched_sets |= self._sets_of.get(replica, set())
 
     def set_route(self, model: str, variants: tuple[Serving, ...] | None) -> None:

@@ -15,11 +15,18 @@ from typing import Protocol, TypeAlias
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """One replica's inference server. Open Inference Protocol V2 over HTTP/1.1 and over gRPC (h2c)."""
+    """One replica's inference server. Open Inference Protocol V2 over HTTP/1.1 and over gRPC (h2c).
+
+    `grpc_over_http1`: gRPC over HTTP/1.1 with trailers on the HTTP port too. `unix_socket`: the same as on the HTTP
+    port, for proxies on `machine`; empty: none. A proxy may use these, and need not.
+    """
 
     host: str
     http_port: int
     grpc_port: int
+    grpc_over_http1: bool = False
+    unix_socket: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modelyard.domain.names import ReplicaId
+from modelyard.run import sockets
 from modelyard.run.ports import HOST, FixedPorts
 from modelyard.run.replica import ReplicaPorts, ReplicaSettings
 
@@ -75,6 +76,7 @@ def runtime(state_dir: Path, replica: ReplicaId, ports: ReplicaPorts) -> tuple[s
         "runtime",
         *("--http", f"{HOST}:{ports.http}"),
         *("--grpc", f"{HOST}:{ports.grpc}"),
+        *("--unix-socket", sockets.path(replica_dir(state_dir, replica))),
         *("--repository", replica_dir(state_dir, replica) / "repository"),
     )
 

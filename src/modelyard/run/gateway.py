@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from modelyard.kit import errors
+from modelyard.kit.machine import machine_id
 from modelyard.proxy.envoy import bootstrap, process
 
 LEVELS = ("trace", "debug", "info", "warning", "error", "critical", "off")
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
             xds_host=xds_host,
             xds_port=xds_port,
             admin_port=options.admin_port,
+            machine=machine_id(),
         )
         folder = Path(options.state_dir) / "gateway"
         command = process.prepare(settings, folder, concurrency=options.concurrency, log_level=options.log_level)

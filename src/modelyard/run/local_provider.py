@@ -14,7 +14,7 @@ from pathlib import Path
 from modelyard.domain.names import ReplicaId
 from modelyard.kit.errors import ModelyardError, Refused, Unavailable
 from modelyard.kit.tasks import TaskSet
-from modelyard.run import commands, ports, processes, ready
+from modelyard.run import commands, ports, processes, ready, sockets
 from modelyard.run.ports import FixedPorts
 from modelyard.run.replica import ReplicaPorts, ReplicaSettings
 from modelyard.run.supervisor import PartSpec, Supervised, Supervisor
@@ -63,6 +63,7 @@ class LocalProvider:
         try:
             for name in ("agent", "repository"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
+            sockets.prepare(sockets.path(folder))
             taken = self._ports_before(replica) or self._new_ports()
         except OSError as error:
             self._fail(replica, Refused(f"replica {replica} cannot use {folder}: {error.strerror}"))
@@ -93,7 +94,9 @@ class LocalProvider:
         await self._supervisor.end(commands.runtime_name(replica))
         del self._replicas[replica]
         # It is not wanted any more: neither are its artifacts.
-        await asyncio.to_thread(shutil.rmtree, commands.replica_dir(self._directory, replica), ignore_errors=True)
+        folder = commands.replica_dir(self._directory, replica)
+        sockets.remove(sockets.path(folder))
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def end_leftovers(self) -> None:
         """After the first wishes were acted on: end what nobody claimed."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import modelyard
-from modelyard.wire.oip.extensions import EXTENSION_GRPC_OVER_HTTP1, EXTENSION_INSTANCE, EXTENSION_UNIX_SOCKET
+from modelyard.wire.oip.extensions import GRPC_OVER_HTTP1, INSTANCE, UNIX_SOCKET
 from modelyard.wire.oip.nouns import ServerMetadata
 
 
@@ -21,8 +21,8 @@ class Identity:
     instance: str = field(default_factory=_new_id)
 
     def metadata(self) -> ServerMetadata:
-        extensions = ["binary_tensor_data", "model_repository", f"{EXTENSION_INSTANCE}{self.instance}"]
-        extensions.append(EXTENSION_GRPC_OVER_HTTP1)
+        extensions = ["binary_tensor_data", "model_repository", f"{INSTANCE}{self.instance}"]
+        extensions.append(GRPC_OVER_HTTP1)
         if self.unix_socket is not None:
-            extensions.append(f"{EXTENSION_UNIX_SOCKET}{self.unix_socket}")
+            extensions.append(f"{UNIX_SOCKET}{self.unix_socket}")
         return ServerMetadata("modelyard", modelyard.__version__, tuple(extensions))

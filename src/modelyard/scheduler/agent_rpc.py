@@ -15,6 +15,7 @@ from modelyard.scheduler.messages import (
     DrainAsked,
     ModelReported,
     ModelsMeasured,
+    OffersTold,
     ReplicaLost,
     ReplicaSubscribed,
 )
@@ -109,5 +110,9 @@ class AgentReports:
         self, request: agents.ReportMessage, context: grpc.aio.ServicerContext[Any, Any]
     ) -> agents.ReportResponse:
         replica, measures = agents.decode_measures(request)
-        await self._core.tell(ModelsMeasured(replica, _session(context), measures, f"report of {replica}"))
+        session, cause = _session(context), f"report of {replica}"
+        if (offers := agents.decode_offers(request)) is not None:
+            await self._core.tell(OffersTold(replica, session, offers, cause))
+        if measures:
+            await self._core.tell(ModelsMeasured(replica, session, measures, cause))
         return agents.ReportResponse()

@@ -1,13 +1,17 @@
 """Agents that come and go: what their word on what they hold does to ours. Part of `observe`."""
 
+from dataclasses import replace
+
 from modelyard.domain.agent_protocol import ModelVersion, Operation, OperationKind
 from modelyard.domain.names import name_problem
+from modelyard.domain.server import NO_OFFERS, Offers
 from modelyard.scheduler.messages import (
     CloseSession,
     DrainAnswer,
     DropReplica,
     DropServer,
     EndpointProbed,
+    OffersTold,
     PutModel,
     PutReplica,
     PutVersion,
@@ -46,11 +50,12 @@ def subscribe(state: State, event: ReplicaSubscribed, turn: Turn) -> None:
         turn.closings.append(
             CloseSession(replica.id, replica.session, f"another agent has subscribed as {replica.id}: this one ends")
         )
-    if replica.config != it.config:
-        turn.endpoints[replica.id] = it.config
+    config = replace(it.config, offers=_offers_kept(replica, event))
+    if replica.config != config:
+        turn.endpoints[replica.id] = config
         _touch_all(replica, turn)  # routes name its address
     turn.note_server(replica.id, "its agent has connected" if replica.link is not Link.CONNECTED else "re-subscribed")
-    replica.config, replica.session = it.config, event.session
+    replica.config, replica.session = config, event.session
     for other in server.replicas.values():  # newest wins for the whole server
         if other.shared != it.shared:
             other.shared = it.shared
@@ -63,12 +68,32 @@ def subscribe(state: State, event: ReplicaSubscribed, turn: Turn) -> None:
     drain = state.drains.pop(replica.id, None)
     for ticket in drain.tickets if drain is not None else ():
         turn.reply(ticket, DrainAnswer(success=False))  # it does not stop: it is back
-    turn.writes.append(PutReplica(replica.id, it.config, it.shared))
+    turn.writes.append(PutReplica(replica.id, config, it.shared))
     _adopt(state, replica, it.loaded, turn)
     for name in state.unplaced:
         turn.touch(name)
     if state.gate is not None:
         state.gate.waiting.discard(replica.id)
+
+
+def _offers_kept(replica: Replica, event: ReplicaSubscribed) -> Offers:
+    """Those of the same server, until its agent tells of them anew; peers that never tell offer nothing."""
+    before, now = replica.config, event.subscription.config
+    if before is None or event.accounts_for_itself:
+        return NO_OFFERS
+    same = (before.host, before.http_port, before.grpc_port) == (now.host, now.http_port, now.grpc_port)
+    return before.offers if same else NO_OFFERS
+
+
+def offered(state: State, event: OffersTold, turn: Turn) -> None:
+    """Routes stay as they are: gateways only go another way to the same server."""
+    replica = state.replica(event.replica)
+    if replica is None or replica.config is None or replica.session != event.session:
+        return
+    if replica.config.offers == event.offers:
+        return
+    replica.config = turn.endpoints[replica.id] = replace(replica.config, offers=event.offers)
+    turn.writes.append(PutReplica(replica.id, replica.config, replica.shared))
 
 
 def _touch_all(replica: Replica, turn: Turn) -> None:

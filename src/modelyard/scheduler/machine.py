@@ -20,6 +20,7 @@ from modelyard.scheduler.messages import (
     ModelDeleted,
     ModelReported,
     ModelsMeasured,
+    OffersTold,
     ProbeEndpoint,
     ReplicaLost,
     ReplicaSubscribed,
@@ -96,6 +97,8 @@ class Scheduler:
                 reporting.report(state, event, turn)
             case ModelsMeasured():
                 reporting.measured(state, event, turn)
+            case OffersTold():
+                connecting.offered(state, event, turn)
             case RoutesSettled():
                 _settle_routes(state, event, turn)
             case EndpointProbed():

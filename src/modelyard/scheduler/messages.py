@@ -12,7 +12,7 @@ from typing import TypeAlias
 from modelyard.domain.agent_protocol import ModelEvent, ModelMeasure, ModelVersion, Operation, Subscription
 from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId, VersionId
-from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
+from modelyard.domain.server import Offers, ReplicaConfig, ServerManifest, ServerNotice
 from modelyard.domain.status import ApplyOutcome, Explanation, Note
 from modelyard.kit.errors import ModelyardError
 
@@ -105,6 +105,16 @@ class ModelsMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class OffersTold:
+    """How gateways may reach the replica beside its ports, from now on."""
+
+    replica: ReplicaId
+    session: str
+    offers: Offers
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoutesSettled:
     """Proxies reached these versions of these routes, or refused them."""
 
@@ -140,6 +150,7 @@ Event: TypeAlias = (
     | ReplicaLost
     | ModelReported
     | ModelsMeasured
+    | OffersTold
     | RoutesSettled
     | EndpointProbed
     | ServerReported

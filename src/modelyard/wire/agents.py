@@ -12,7 +12,7 @@ from modelyard.domain.agent_protocol import (
     Subscription,
 )
 from modelyard.domain.names import ReplicaId, VersionId
-from modelyard.domain.server import ReplicaConfig
+from modelyard.domain.server import Offers, ReplicaConfig
 from modelyard.wire._pb2.modelyard.v1 import agent_pb2 as ours
 from modelyard.wire._pb2.seldon.mlops.agent import agent_pb2 as pb
 from modelyard.wire.models import decode_copies, decode_model, encode_model
@@ -140,6 +140,12 @@ def encode_event(it: ModelEvent) -> EventMessage:
     return message
 
 
+def decode_offers(message: ReportMessage) -> Offers | None:
+    """None: not told this time."""
+    it = message.offers
+    return Offers(it.grpc_over_http1, it.unix_socket, it.machine) if message.HasField("offers") else None
+
+
 def decode_measures(message: ReportMessage) -> tuple[ReplicaId, tuple[ModelMeasure, ...]]:
     return ReplicaId(message.server_name, message.replica_idx), tuple(
         ModelMeasure(
@@ -156,8 +162,14 @@ def decode_measures(message: ReportMessage) -> tuple[ReplicaId, tuple[ModelMeasu
     )
 
 
-def encode_measures(replica: ReplicaId, measures: tuple[ModelMeasure, ...]) -> ReportMessage:
+def encode_report(
+    replica: ReplicaId, measures: tuple[ModelMeasure, ...], offers: Offers | None = None
+) -> ReportMessage:
     message = ours.AgentReport(server_name=replica.server, replica_idx=replica.index)
+    if offers is not None:
+        message.offers.SetInParent()
+        message.offers.grpc_over_http1 = offers.grpc_over_http1
+        message.offers.unix_socket, message.offers.machine = offers.unix_socket, offers.machine
     for it in measures:
         report = message.models.add(
             name=it.version.model,

@@ -146,7 +146,7 @@ class World:
     def connect(self, envoy: ModelEnvoy) -> int:
         self.numbers += 1
         self.fleet.connected(self.numbers, envoy.id, self.now)
-        self.links[self.numbers] = Link(envoy, Stream(self.snapshot, opened=self.opened))
+        self.links[self.numbers] = Link(envoy, Stream(self.snapshot.view(""), opened=self.opened))
         for request in envoy.subscriptions():
             self._receive(self.numbers, request)
         return self.numbers

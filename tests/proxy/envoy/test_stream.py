@@ -26,7 +26,7 @@ def _line(send: Send) -> str:
 
 def full(snapshot: Snapshot) -> Stream:
     """A stream whose proxy holds everything."""
-    stream = Stream(snapshot, opened=True)
+    stream = Stream(snapshot.view(""), opened=True)
     says(stream, *_holds_all(snapshot))
     assert stream.idle
     return stream
@@ -40,7 +40,7 @@ def _holds_all(snapshot: Snapshot) -> tuple[Event, Event]:
 
 
 def test_clusters_are_acknowledged_before_the_routes_that_name_them() -> None:
-    stream = Stream(wants("iris", "wine"), opened=True)
+    stream = Stream(wants("iris", "wine").view(""), opened=True)
     assert says(stream, Subscribed(Kind.CLUSTERS)) == ["cluster #1 +a:0.grpc +a:0.http"]
     assert says(stream, Subscribed(Kind.SCOPES)) == []
     assert says(stream, Acked(Kind.CLUSTERS, "1")) == ["route #2 +iris +wine"]
@@ -51,20 +51,20 @@ def test_clusters_are_acknowledged_before_the_routes_that_name_them() -> None:
 
 
 def test_a_proxy_that_starts_hears_that_there_is_nothing_rather_than_nothing() -> None:
-    stream = Stream(Snapshot(), opened=True)
+    stream = Stream(Snapshot().view(""), opened=True)
     assert says(stream, Subscribed(Kind.CLUSTERS)) == ["cluster #1"]
     assert says(stream, Acked(Kind.CLUSTERS, "1"), Subscribed(Kind.SCOPES)) == ["route #2"]
 
 
 def test_who_holds_everything_is_sent_nothing() -> None:
     snapshot = wants("iris")
-    stream = Stream(snapshot, opened=True)
+    stream = Stream(snapshot.view(""), opened=True)
     assert says(stream, *_holds_all(snapshot)) == []
     assert stream.status("iris") == LiveHere()
 
 
 def test_until_opened_nothing_is_sent_and_nothing_taken_away() -> None:
-    stream = Stream(Snapshot(), opened=False)
+    stream = Stream(Snapshot().view(""), opened=False)
     held = (Subscribed(Kind.CLUSTERS, dict.fromkeys(CLUSTERS, "v")), Subscribed(Kind.SCOPES, {"iris": "v"}))
     assert says(stream, *held) == []
     assert stream.status("iris") is None
@@ -73,14 +73,14 @@ def test_until_opened_nothing_is_sent_and_nothing_taken_away() -> None:
 
 
 def test_clusters_wait_for_what_the_proxy_says_of_its_routes() -> None:
-    stream = Stream(Snapshot(), opened=True)
+    stream = Stream(Snapshot().view(""), opened=True)
     assert says(stream, Subscribed(Kind.CLUSTERS, dict.fromkeys(CLUSTERS, "v"))) == []
     assert says(stream, Subscribed(Kind.SCOPES, {"iris": "unknown"})) == ["route #1 -iris"]
 
 
 def test_a_refused_response_is_sent_again_in_halves_under_new_generations() -> None:
     snapshot = wants("a", "b", "c", "d")
-    stream = Stream(snapshot, opened=True)
+    stream = Stream(snapshot.view(""), opened=True)
     says(stream, Subscribed(Kind.CLUSTERS), Subscribed(Kind.SCOPES))
     assert says(stream, Acked(Kind.CLUSTERS, "1")) == ["route #2 +a +b +c +d"]
     assert says(stream, Nacked(Kind.SCOPES, "2", "no")) == ["route #3 +a@1 +b@1"]
@@ -97,7 +97,7 @@ def test_a_refused_response_is_sent_again_in_halves_under_new_generations() -> N
 
 def test_what_a_refused_response_may_have_left_behind_is_removed_when_unwanted() -> None:
     snapshot = wants("a", "b")
-    stream = Stream(snapshot, opened=True)
+    stream = Stream(snapshot.view(""), opened=True)
     says(stream, Subscribed(Kind.CLUSTERS), Subscribed(Kind.SCOPES))
     says(stream, Acked(Kind.CLUSTERS, "1"))
     gone = snapshot.apply(Changes(2, {"a:0": None}, {"a": None, "b": None}))
@@ -109,7 +109,7 @@ def test_what_a_refused_response_may_have_left_behind_is_removed_when_unwanted()
 
 
 def test_a_route_whose_cluster_is_refused_is_refused_with_the_cluster_s_reason() -> None:
-    stream = Stream(wants("iris"), opened=True)
+    stream = Stream(wants("iris").view(""), opened=True)
     says(stream, Subscribed(Kind.CLUSTERS), Subscribed(Kind.SCOPES))
     assert says(stream, Nacked(Kind.CLUSTERS, "1", "bad port")) == ["cluster #2 +a:0.grpc@1"]
     assert says(stream, Acked(Kind.CLUSTERS, "2")) == ["cluster #3 +a:0.http@1"]

@@ -17,6 +17,7 @@ from modelyard.agent.messages import Figure
 from modelyard.agent.problems import ServerLost, ServerRefusal
 from modelyard.agent.settings import Limits
 from modelyard.domain.agent_protocol import ModelVersion
+from modelyard.domain.server import NO_OFFERS, Offers
 from modelyard.wire.oip.loading import LoadOrder
 
 INSTANCE_HEADER = "x-modelyard-instance"
@@ -46,6 +47,8 @@ class V2Server:
     picks_folder: ClassVar[bool] = False
     # What tells that it listens, whatever its models do.
     health: ClassVar[str] = "/v2/health/ready"
+    # Whether `offers` may be more than nothing.
+    offers_more: ClassVar[bool] = False
 
     def __init__(self, url: str, limits: Limits) -> None:
         self._limits = limits
@@ -99,6 +102,10 @@ class V2Server:
     async def held(self) -> Mapping[str, Figure] | None:
         """What the server says of the models that it holds, by name; None: it says nothing of them."""
         return None
+
+    async def offers(self) -> Offers:
+        """How gateways may reach it beside its ports; its socket as it says, not tried."""
+        return NO_OFFERS
 
     async def load(self, name: str, order: LoadOrder) -> LoadAnswer:
         began = time.monotonic()

@@ -14,6 +14,7 @@ _TYPE = "type.googleapis.com/"
 _FILTERS = _TYPE + "envoy.extensions.filters"
 # Bodies up to here can be sent again by a retry; larger ones stream through and are not retried.
 REPLAY_BYTES = 1 << 20
+MACHINE = "machine"  # in the metadata of the node
 IDLE_STREAM = "3600s"
 # A gateway that knows no route yet opens no port: refused, clients try another gateway or again; a 404 they believe.
 _ADS: Json = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
@@ -73,11 +74,12 @@ class Settings:
     xds_host: str
     xds_port: int
     admin_port: int = 0  # on loopback; 0 takes a free one
+    machine: str = ""  # whose unix sockets it may use; empty: none
 
 
 def build(settings: Settings) -> Json:
     return {
-        "node": {"id": settings.gateway_id, "cluster": "modelyard"},
+        "node": {"id": settings.gateway_id, "cluster": "modelyard", "metadata": {MACHINE: settings.machine}},
         "admin": {"address": _address("127.0.0.1", settings.admin_port)},
         "dynamic_resources": {
             "ads_config": {

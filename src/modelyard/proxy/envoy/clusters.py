@@ -1,8 +1,13 @@
-"""A replica set as Envoy clusters: one over HTTP/1.1 for REST, one over HTTP/2 for gRPC."""
+"""A replica set as Envoy clusters: one for REST, one for gRPC.
+
+REST goes over HTTP/1.1. gRPC goes over HTTP/2, or, where every replica of the set offers that, over HTTP/1.1 with
+trailers. A gateway on a replica's machine takes its unix socket instead of its HTTP port, where it offers one.
+"""
 
 import hashlib
 import ipaddress
 from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.core.v3 import address_pb2, protocol_pb2
@@ -20,6 +25,7 @@ CONNECT_TIMEOUT_SECONDS = 1
 # Below the keep-alive of the servers behind (uvicorn's is 5 s): Envoy should be the one who closes an idle connection,
 # because a request sent into a closing one fails and is not repeated.
 IDLE_SECONDS = 4
+_Address: TypeAlias = tuple[str, int]
 _UNLIMITED = wrappers_pb2.UInt32Value(value=1 << 30)
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -32,23 +38,35 @@ def name(replica_set: str, protocol: str) -> str:
     return f"{replica_set}.{protocol}"
 
 
-def build(replica_set: str, endpoints: Mapping[str, Endpoint] | None) -> Iterator[tuple[str, Resource | None]]:
-    """The set's clusters by name; None where the set is removed."""
+def names(replica_set: str) -> tuple[str, ...]:
+    return tuple(name(replica_set, protocol) for protocol in (HTTP, GRPC))
+
+
+def build(replica_set: str, endpoints: Mapping[str, Endpoint], machine: str = "") -> Iterator[Resource]:
+    """The set's clusters, as gateways on that machine should have them; empty: on any other."""
+    members = endpoints.values()
+    grpc_by_http1 = bool(members) and all(it.grpc_over_http1 for it in members)
     for protocol in (HTTP, GRPC):
         cluster_name = name(replica_set, protocol)
-        if endpoints is None:
-            yield cluster_name, None
-        else:
-            addresses = sorted({_address(endpoint, protocol) for endpoint in endpoints.values()})
-            yield cluster_name, resource(cluster_name, CLUSTER_TYPE, _cluster(cluster_name, protocol, addresses))
+        by_http1 = protocol == HTTP or grpc_by_http1
+        addresses = sorted({_address(it, by_http1, machine) for it in members})
+        yield resource(cluster_name, CLUSTER_TYPE, _cluster(cluster_name, protocol, by_http1, addresses))
 
 
-def _address(endpoint: Endpoint, protocol: str) -> tuple[str, int]:
-    return endpoint.host, endpoint.http_port if protocol == HTTP else endpoint.grpc_port
+def machines(endpoints: Mapping[str, Endpoint]) -> frozenset[str]:
+    """Those whose gateways have clusters of their own."""
+    return frozenset(it.machine for it in endpoints.values() if it.unix_socket and it.machine)
 
 
-def _cluster(cluster_name: str, protocol: str, addresses: list[tuple[str, int]]) -> cluster_pb2.Cluster:
-    by_ip = all(_is_ip(host) for host, _ in addresses)
+def _address(endpoint: Endpoint, by_http1: bool, machine: str) -> _Address:
+    """Host and port; of a unix socket the path and 0."""
+    if by_http1 and machine and endpoint.unix_socket and endpoint.machine == machine:
+        return endpoint.unix_socket, 0
+    return endpoint.host, endpoint.http_port if by_http1 else endpoint.grpc_port
+
+
+def _cluster(cluster_name: str, protocol: str, by_http1: bool, addresses: list[_Address]) -> cluster_pb2.Cluster:
+    by_ip = all(port == 0 or _is_ip(host) for host, port in addresses)
     cluster = cluster_pb2.Cluster(
         name=cluster_name,
         type=cluster_pb2.Cluster.STATIC if by_ip else cluster_pb2.Cluster.STRICT_DNS,
@@ -70,7 +88,7 @@ def _cluster(cluster_name: str, protocol: str, addresses: list[tuple[str, int]])
                 )
             ]
         ),
-        typed_extension_protocol_options={_OPTIONS: _protocol_options(protocol)},
+        typed_extension_protocol_options={_OPTIONS: _protocol_options(protocol, by_http1)},
     )
     if not by_ip:
         cluster.dns_lookup_family = cluster_pb2.Cluster.V4_PREFERRED
@@ -79,18 +97,22 @@ def _cluster(cluster_name: str, protocol: str, addresses: list[tuple[str, int]])
 
 
 def _endpoint(host: str, port: int) -> endpoint_components_pb2.LbEndpoint:
-    address = address_pb2.Address(socket_address=address_pb2.SocketAddress(address=host, port_value=port))
+    if port == 0:
+        address = address_pb2.Address(pipe=address_pb2.Pipe(path=host))
+    else:
+        address = address_pb2.Address(socket_address=address_pb2.SocketAddress(address=host, port_value=port))
     return endpoint_components_pb2.LbEndpoint(endpoint=endpoint_components_pb2.Endpoint(address=address))
 
 
-def _protocol_options(protocol: str) -> any_pb2.Any:
+def _protocol_options(protocol: str, by_http1: bool) -> any_pb2.Any:
     options = http_protocol_options_pb2.HttpProtocolOptions(
         common_http_protocol_options=protocol_pb2.HttpProtocolOptions(
             idle_timeout=duration_pb2.Duration(seconds=IDLE_SECONDS)
         )
     )
-    if protocol == HTTP:
+    if by_http1:
         options.explicit_http_config.http_protocol_options.SetInParent()
+        options.explicit_http_config.http_protocol_options.enable_trailers = protocol == GRPC
     else:
         options.explicit_http_config.http2_protocol_options.SetInParent()
     packed = any_pb2.Any()

@@ -14,11 +14,12 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from envoy.config.core.v3 import base_pb2
 from envoy.service.discovery.v3 import ads_pb2, discovery_pb2
 
 from modelyard.kit import clock
 from modelyard.proxy.desired import Changes, Gateway, GatewayRefusal, OnOutcome
-from modelyard.proxy.envoy import discovery
+from modelyard.proxy.envoy import bootstrap, discovery
 from modelyard.proxy.envoy.fleet import Fleet
 from modelyard.proxy.envoy.messages import Event, Nacked, Opened
 from modelyard.proxy.envoy.snapshot import Changed, Snapshot
@@ -171,7 +172,7 @@ class EnvoyDriver:
         try:
             async for request in requests:
                 if number not in self._connections:
-                    writer = self._connect(number, request.node.id or context.peer(), context)
+                    writer = self._connect(number, request.node, context)
                 events = reader.read(request)
                 for event in events:
                     if isinstance(event, Nacked):
@@ -185,11 +186,14 @@ class EnvoyDriver:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await writer
 
-    def _connect(self, number: int, gateway: str, context: grpc.aio.ServicerContext[Any, Any]) -> "asyncio.Task[None]":
-        now = clock.now()
+    def _connect(
+        self, number: int, node: base_pb2.Node, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> "asyncio.Task[None]":
+        now, gateway = clock.now(), node.id or context.peer()
+        wanted = self._snapshot.view(node.metadata.fields[bootstrap.MACHINE].string_value)
         log.info("gateway %s connected", gateway)
         self._fleet.connected(number, gateway, now)
-        connection = _Connection(gateway, now, Stream(self._snapshot, opened=self._opened))
+        connection = _Connection(gateway, now, Stream(wanted, opened=self._opened))
         self._connections[number] = connection
         return asyncio.create_task(_write(connection.outbox, context), name=f"xds to {gateway}")
 

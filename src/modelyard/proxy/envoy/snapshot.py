@@ -3,11 +3,11 @@
 Pure. Costs what the changes cost, not what there is: resources of unchanged names are never touched.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from modelyard.proxy.desired import Changes, Route
+from modelyard.proxy.desired import Changes, Endpoint, Route
 from modelyard.proxy.envoy import clusters, scopes
 from modelyard.proxy.envoy.resource import Resource
 
@@ -23,16 +23,34 @@ class Changed:
         return Changed(self.clusters | other.clusters, self.scopes | other.scopes)
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the Envoys on one machine should hold, as it changes; streams only read it."""
+
+    clusters: Mapping[str, Resource]
+    scopes: Mapping[str, Resource]
+
+
 class Snapshot:
-    """The desired state as Envoy resources. Its owner mutates it by `apply`; streams only read it."""
+    """The desired state as Envoy resources. Its owner mutates it by `apply`.
+
+    `clusters` are those of gateways that share no machine with a replica; of the others `_local` has those that differ.
+    """
 
     def __init__(self) -> None:
         self.version = 0
         self.clusters: dict[str, Resource] = {}
         self.scopes: dict[str, Resource] = {}
+        self._local: dict[str, dict[str, Resource]] = {}  # by machine
         self._routes: dict[str, Route] = {}
-        self._replica_sets: set[str] = set()
+        self._replica_sets: dict[str, frozenset[str]] = {}  # the machines on which they differ
         self._uses: Counter[str] = Counter()
+
+    def view(self, machine: str) -> View:
+        """Of the gateways on that machine; empty: not known."""
+        if not machine:
+            return View(self.clusters, self.scopes)
+        return View(ChainMap(self._local.setdefault(machine, {}), self.clusters), self.scopes)
 
     def reaching(self, models: Iterable[str], clusters: frozenset[str]) -> frozenset[str]:
         """Those of the models whose route leads to one of the clusters."""
@@ -49,18 +67,25 @@ class Snapshot:
         changed_clusters: set[str] = set()
         changed_scopes: set[str] = set()
         for set_id, endpoints in changes.replica_sets.items():
-            for name, resource in clusters.build(set_id, endpoints):
-                if _put(self.clusters, name, resource):
-                    changed_clusters.add(name)
-            if endpoints is None:
-                self._replica_sets.discard(set_id)
-            else:
-                self._replica_sets.add(set_id)
+            changed_clusters.update(self._put_set(set_id, endpoints))
         for model, route in changes.routes.items():
             self._use(model, route)
             if _put(self.scopes, model, None if route is None else scopes.build(model, route)):
                 changed_scopes.add(model)
         return Changed(frozenset(changed_clusters), frozenset(changed_scopes))
+
+    def _put_set(self, set_id: str, endpoints: Mapping[str, Endpoint] | None) -> Iterator[str]:
+        """The names of the clusters that this changes for anybody."""
+        here = clusters.machines(endpoints) if endpoints is not None else frozenset()
+        before = self._replica_sets.pop(set_id, frozenset())
+        if endpoints is not None:
+            self._replica_sets[set_id] = here
+        for machine in ("", *sorted(before | here)):
+            held = self._local.setdefault(machine, {}) if machine else self.clusters
+            wanted = machine in here or not machine
+            built = clusters.build(set_id, endpoints, machine) if endpoints is not None and wanted else ()
+            found = {it.name: it for it in built}
+            yield from (it for it in clusters.names(set_id) if _put(held, it, found.get(it)))
 
     def _use(self, model: str, route: Route | None) -> None:
         for set_id in _sets(self._routes.pop(model, None)):

@@ -25,7 +25,7 @@ from modelyard.proxy.envoy.messages import (
     Subscribed,
 )
 from modelyard.proxy.envoy.resource import Resource
-from modelyard.proxy.envoy.snapshot import Changed, Snapshot
+from modelyard.proxy.envoy.snapshot import Changed, View
 
 
 @dataclass(slots=True)
@@ -44,8 +44,8 @@ class _Channel:
 
 
 class Stream:
-    def __init__(self, snapshot: Snapshot, *, opened: bool) -> None:
-        self._snapshot = snapshot
+    def __init__(self, wanted: View, *, opened: bool) -> None:
+        self._view = wanted
         self._opened = opened
         self._nonce = 0
         self._channels = {kind: _Channel() for kind in Kind}
@@ -77,14 +77,14 @@ class Stream:
 
     def status(self, model: str) -> LiveHere | RefusedHere | None:
         """Of a route, at this proxy; None while it is on its way."""
-        channel, wanted = self._channels[Kind.SCOPES], self._snapshot.scopes.get(model)
+        channel, wanted = self._channels[Kind.SCOPES], self._view.scopes.get(model)
         if not channel.subscribed or not self._opened or _is_in(channel.under_way, model):
             return None
         if wanted is None:
             return None if model in channel.held or model in channel.uncertain else LiveHere()
         if (reason := self._refusal(Kind.SCOPES, wanted)) is not None:
             return RefusedHere(reason)
-        clusters = [self._snapshot.clusters[name] for name in sorted(wanted.clusters)]
+        clusters = [self._view.clusters[name] for name in sorted(wanted.clusters)]
         for cluster in clusters:
             if (reason := self._refusal(Kind.CLUSTERS, cluster)) is not None:
                 return RefusedHere(reason)
@@ -118,7 +118,7 @@ class Stream:
         channel.answered = bool(event.held)
         if event.kind is Kind.SCOPES:
             for name, version in event.held.items():
-                known = self._snapshot.scopes.get(name)
+                known = self._view.scopes.get(name)
                 self._name_clusters(name, known.clusters if known is not None and known.version == version else None)
         self._compare_everything(event.kind)
 
@@ -234,7 +234,7 @@ class Stream:
         wanted = self._wanted(kind).get(name)
         if wanted is None or self._is_settled(kind, name):
             return False
-        return all(self._has_cluster(self._snapshot.clusters[cluster]) for cluster in wanted.clusters)
+        return all(self._has_cluster(self._view.clusters[cluster]) for cluster in wanted.clusters)
 
     def _has_cluster(self, cluster: Resource) -> bool:
         return self._channels[Kind.CLUSTERS].held.get(cluster.name) == cluster.version
@@ -244,7 +244,7 @@ class Stream:
         return refused[1] if refused is not None and refused[0] == wanted.version else None
 
     def _wanted(self, kind: Kind) -> Mapping[str, Resource]:
-        return self._snapshot.clusters if kind is Kind.CLUSTERS else self._snapshot.scopes
+        return self._view.clusters if kind is Kind.CLUSTERS else self._view.scopes
 
     def _name_clusters(self, scope: str, clusters: frozenset[str] | None) -> None:
         before = self._named.pop(scope, frozenset())
