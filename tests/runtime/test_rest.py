@@ -57,7 +57,9 @@ def test_onnx_and_native_models_agree_about_an_iris(client: httpx.Client):
     native = client.post("/v2/models/iris/infer", json=request).json()
     assert native["outputs"] == [{"name": "predict", "shape": [1, 1], "datatype": "INT64", "data": [0]}]
     named = client.post("/v2/models/iris-named/infer", json=request).json()
-    assert named["outputs"] == [{"name": "predict", "shape": [1, 1], "datatype": "BYTES", "data": ["setosa"]}]
+    text = {"content_type": "str"}
+    (label,) = named["outputs"]
+    assert label == {"name": "predict", "shape": [1, 1], "datatype": "BYTES", "parameters": text, "data": ["setosa"]}
     zipmap = client.post("/v2/models/iris-zipmap/infer", json=request).json()
     assert zipmap["outputs"][1]["shape"] == [1, 3]
     assert zipmap["outputs"][1]["data"] == pytest.approx(probabilities["data"])

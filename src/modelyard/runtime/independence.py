@@ -4,14 +4,13 @@ A graph may mix the rows that it is given (a mean over all of them, a first dime
 not a number of rows); batched, clients would then get answers made of each other's data, which no shape gives away.
 """
 
-from collections.abc import Mapping
 from enum import Enum
 
 import numpy as np
 
 from modelyard.runtime import batching
 from modelyard.runtime.model import Model
-from modelyard.wire.oip.nouns import BYTES, DTYPES, Array, Tensor, TensorMetadata
+from modelyard.wire.oip.nouns import BYTES, DTYPES, Array, InferRequest, Tensor, TensorMetadata
 
 ROWS = 3
 FREE_DIMENSION = 8  # where the signature leaves a size open
@@ -28,9 +27,9 @@ class Rows(Enum):
 
 def try_out(model: Model) -> Rows:
     """Two orders of three rows, each as one call, against each row alone."""
-    drawn = [_draw(model, np.random.default_rng(seed)) for seed in range(ROWS)]
     outputs = [it.name for it in model.signature.outputs]
     try:
+        drawn = [model.fit(_draw(model, np.random.default_rng(seed))) for seed in range(ROWS)]
         alone = [model.predict(row, outputs) for row in drawn]
     except MemoryError:
         raise
@@ -54,14 +53,14 @@ def try_out(model: Model) -> Rows:
     return Rows.INDEPENDENT
 
 
-def _draw(model: Model, random: np.random.Generator) -> Mapping[str, Array]:
-    return {it.name: _tensor(it, random) for it in model.signature.inputs}
+def _draw(model: Model, random: np.random.Generator) -> InferRequest:
+    return InferRequest(tuple(Tensor(it.name, it.datatype, _tensor(it, random)) for it in model.signature.inputs))
 
 
 def _tensor(wanted: TensorMetadata, random: np.random.Generator) -> Array:
     shape = (1, *(FREE_DIMENSION if size == -1 else size for size in wanted.shape[1:]))
     if wanted.datatype == BYTES:
-        words = np.array(["a", "b", "red", "1"], dtype=object)
+        words = np.array([b"a", b"b", b"red", b"1"], dtype=object)
         return np.asarray(random.choice(words, shape), dtype=object)
     dtype = DTYPES[wanted.datatype]
     if dtype.kind == "f":

@@ -8,12 +8,11 @@ import numpy as np
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import first_line
-from modelyard.runtime.formats.rows import Rows
+from modelyard.runtime.formats.rows import INPUT, Rows
+from modelyard.runtime.formats.settings import NOTHING, Settings
 from modelyard.runtime.model import Signature
 from modelyard.wire.oip.cast import cast
 from modelyard.wire.oip.nouns import DATATYPES, DTYPES, Array, InferRequest, Tensor, TensorMetadata
-
-INPUT = "predict"
 
 Predict: TypeAlias = Callable[[Array], Any]
 
@@ -29,23 +28,26 @@ class BoosterModel:
         columns: Sequence[str],
         outputs: Mapping[str, Predict],
         refusals: tuple[type[Exception], ...],
+        settings: Settings = NOTHING,
     ) -> None:
         """`outputs`: the first is the usual one. `refusals`: how the library refuses a matrix that it is given."""
-        self._rows = Rows(features, tuple(columns), partial(_numbers, datatype))
+        described = settings.described(TensorMetadata(INPUT, datatype, (-1, features)))
+        convert = partial(_numbers, datatype)
+        self._rows = Rows(features, tuple(columns), convert, settings.content_types, (described,))
         self._outputs = outputs
         self._refusals = refusals
         # One prediction tells the outputs' types and widths, and pays what a first prediction pays.
         sample = np.zeros((1, features), DTYPES[datatype])
-        described = [self._output(name, sample) for name in outputs]
+        found = [self._output(name, sample) for name in outputs]
         self.signature = Signature(
             platform=platform,
-            inputs=(TensorMetadata(INPUT, datatype, (-1, features)),),
-            outputs=tuple(TensorMetadata(it.name, it.datatype, (-1, *it.data.shape[1:])) for it in described),
+            inputs=self._rows.inputs,
+            outputs=tuple(TensorMetadata(it.name, it.datatype, (-1, *it.data.shape[1:])) for it in found),
             usual=(next(iter(outputs)),),
         )
 
     def fit(self, request: InferRequest) -> Mapping[str, Array]:
-        rows = self._rows.fit(request.inputs)
+        rows = self._rows.fit(request)[INPUT]
         if rows.ndim != 2 or not len(rows):
             raise InvalidInput(
                 f"tensor '{request.inputs[0].name}' has shape {list(rows.shape)}, the model takes rows of features"

@@ -11,6 +11,7 @@ from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import lightgbm_text, trial
 from modelyard.runtime.formats.booster import BoosterModel
 from modelyard.runtime.formats.content import LIGHTGBM
+from modelyard.runtime.formats.settings import NOTHING, Settings
 from modelyard.runtime.formats.trial import message
 from modelyard.wire.oip.nouns import Array
 
@@ -19,7 +20,7 @@ lightgbm.register_logger(logging.getLogger(__name__))  # it prints otherwise
 _REFUSALS = (lightgbm.basic.LightGBMError, ValueError)
 
 
-def read(path: Path, *, threads: int) -> BoosterModel:
+def read(path: Path, *, threads: int, settings: Settings = NOTHING) -> BoosterModel:
     """Raises `InvalidInput` when LightGBM cannot load it. `threads`: of one prediction."""
     problem = lightgbm_text.problem(path.read_bytes())
     if problem is not None:
@@ -32,7 +33,7 @@ def read(path: Path, *, threads: int) -> BoosterModel:
         def predict(rows: Array) -> Any:
             return booster.predict(rows, num_threads=threads)
 
-        return BoosterModel(LIGHTGBM, "FP64", features, _columns(booster), {"predict": predict}, _REFUSALS)
+        return BoosterModel(LIGHTGBM, "FP64", features, _columns(booster), {"predict": predict}, _REFUSALS, settings)
     except _REFUSALS as error:
         raise InvalidInput(f"LightGBM cannot load {path.name}: {message(str(error))}") from None
 

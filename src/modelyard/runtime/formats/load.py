@@ -51,7 +51,7 @@ class LoadedModel:
 
 
 class _BoosterReader(Protocol):
-    def __call__(self, path: Path, *, threads: int) -> Model: ...
+    def __call__(self, path: Path, *, threads: int, settings: Settings) -> Model: ...
 
 
 def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> LoadedModel:
@@ -70,20 +70,20 @@ def _read(found: Found, options: Options) -> Model:
     if found.format == content.ONNX:
         from modelyard.runtime.formats import onnx
 
-        return onnx.read(found.path, intra_op_threads=options.intra_op_threads)
+        return onnx.read(found.path, intra_op_threads=options.intra_op_threads, settings=found.settings)
     if found.format in extras.FORMATS:
         read = extras.imported(found.format, partial(_booster_reader, found.format))
-        return read(found.path, threads=options.intra_op_threads)
+        return read(found.path, threads=options.intra_op_threads, settings=found.settings)
     from modelyard.runtime.formats import sklearn
 
     if found.path.suffix == content.SKOPS:
         unpack = extras.imported("skops", _skops_reader)
-        return sklearn.SklearnModel(unpack(found.path), found.path.name)
+        return sklearn.SklearnModel(unpack(found.path), found.path.name, found.settings)
     if not options.pickle:
         raise InvalidInput(
             f"{found.path.name} is a pickle, which runs code when it is loaded: not allowed here (--no-pickle)"
         )
-    return sklearn.read(found.path)
+    return sklearn.read(found.path, found.settings)
 
 
 def _booster_reader(kind: str) -> _BoosterReader:

@@ -12,8 +12,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime import fitting
 from modelyard.runtime.errors import first_line
+from modelyard.runtime.formats.settings import NOTHING, Settings
 from modelyard.runtime.model import Signature
-from modelyard.wire.oip import raw
+from modelyard.wire.oip import content_types, raw
 from modelyard.wire.oip.nouns import BYTES, DATATYPES, DTYPES, Array, InferRequest, Tensor, TensorMetadata
 
 _TYPES: Mapping[str, str] = {
@@ -38,7 +39,7 @@ _ZIPMAP = re.compile(r"seq\(map\((int64|string),tensor\(float\)\)\)")
 _REFUSALS = (ort_errors.InvalidArgument, ort_errors.Fail, ort_errors.RuntimeException)
 
 
-def read(path: Path, *, intra_op_threads: int) -> "OnnxModel":
+def read(path: Path, *, intra_op_threads: int, settings: Settings = NOTHING) -> "OnnxModel":
     """Raises `InvalidInput` when ONNX Runtime cannot read it, or its inputs and outputs cannot be served."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = intra_op_threads
@@ -51,20 +52,24 @@ def read(path: Path, *, intra_op_threads: int) -> "OnnxModel":
         raise
     except Exception as error:
         raise InvalidInput(f"ONNX Runtime cannot load {path.name}: {first_line(error)}") from None
-    return OnnxModel(session, path.name)
+    return OnnxModel(session, path.name, settings)
 
 
 class OnnxModel:
     quick = True
 
-    def __init__(self, session: Any, file: str) -> None:
+    def __init__(self, session: Any, file: str, settings: Settings = NOTHING) -> None:
         self._session = session
+        self._content_types = settings.content_types
         inputs = tuple(_describe(it, file, "input") for it in session.get_inputs())
         outputs = tuple(_describe(it, file, "output") for it in session.get_outputs())
         self.signature = Signature("onnx", inputs, outputs, tuple(it.name for it in outputs))
 
     def fit(self, request: InferRequest) -> Mapping[str, Array]:
-        fitted = fitting.by_name(self.signature, request.inputs)
+        tensors = request.inputs
+        if not content_types.plain(request, self._content_types):
+            tensors = content_types.as_bytes(request, self._content_types)
+        fitted = fitting.by_name(self.signature, tensors)
         return {name: _to_strings(data, name) if data.dtype == object else data for name, data in fitted.items()}
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:

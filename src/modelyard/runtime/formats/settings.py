@@ -14,7 +14,9 @@ from typing import Any
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats.content import FORMATS, MLSERVER_PACKAGES
-from modelyard.wire.oip.nouns import DTYPES
+from modelyard.wire.oip import content_types
+from modelyard.wire.oip.content_types import Defaults
+from modelyard.wire.oip.nouns import DTYPES, TensorMetadata
 
 OURS = "modelyard-model.json"
 MLSERVER = "model-settings.json"
@@ -68,6 +70,27 @@ class Settings:
             found |= {"format": self.format, "implementation": self.implementation}
         found["parameters"] = {**other.parameters, **self.parameters}
         return Settings(**found)
+
+    @property
+    def content_types(self) -> Defaults:
+        """What content types the requests have that say none."""
+        of_inputs = {it.name: it.content_type for it in self.inputs if it.content_type is not None}
+        return Defaults(self.content_type or "", of_inputs) if self.content_type or of_inputs else content_types.NONE
+
+    def described(self, tensor: TensorMetadata) -> TensorMetadata:
+        """A model's only input, in the words of the settings where they describe one such."""
+        if len(self.inputs) != 1:
+            return tensor
+        said = self.inputs[0]
+        shape = tensor.shape if said.shape is None or not _fits(said.shape, tensor.shape) else said.shape
+        return TensorMetadata(said.name, said.datatype or tensor.datatype, shape)
+
+
+def _fits(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return len(shape) == len(other) and all(-1 in (a, b) or a == b for a, b in zip(shape, other, strict=True))
+
+
+NOTHING = Settings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import trial
 from modelyard.runtime.formats.booster import BoosterModel, Predict
 from modelyard.runtime.formats.content import XGBOOST
+from modelyard.runtime.formats.settings import NOTHING, Settings
 from modelyard.runtime.formats.trial import message
 from modelyard.wire.oip.nouns import Array
 
@@ -29,17 +30,17 @@ _CLASSES = {
 _REFUSALS = (xgboost.core.XGBoostError, ValueError)
 
 
-def read(path: Path, *, threads: int) -> BoosterModel:
+def read(path: Path, *, threads: int, settings: Settings = NOTHING) -> BoosterModel:
     """Raises `InvalidInput` when XGBoost cannot load it. `threads`: of one prediction."""
     trial.load(LIBRARY._name, XGBOOST, path)
     try:
         # From memory, because from a file XGBoost goes by the suffix, and knows no .bst.
-        return _model(bytearray(path.read_bytes()), threads)
+        return _model(bytearray(path.read_bytes()), threads, settings)
     except _REFUSALS as error:
         raise InvalidInput(f"XGBoost cannot load {path.name}: {message(str(error))}") from None
 
 
-def _model(content: bytearray, threads: int) -> BoosterModel:
+def _model(content: bytearray, threads: int, settings: Settings) -> BoosterModel:
     booster = xgboost.Booster({"nthread": threads})
     booster.load_model(content)
     booster.set_param({"nthread": threads})  # the file has a word about it too
@@ -55,7 +56,9 @@ def _model(content: bytearray, threads: int) -> BoosterModel:
         outputs = {"predict": _of_estimator(estimator.predict, booster)}
         if hasattr(estimator, "predict_proba"):
             outputs["predict_proba"] = _of_estimator(estimator.predict_proba, booster)
-    return BoosterModel(XGBOOST, "FP32", booster.num_features(), booster.feature_names or (), outputs, _REFUSALS)
+    return BoosterModel(
+        XGBOOST, "FP32", booster.num_features(), booster.feature_names or (), outputs, _REFUSALS, settings
+    )
 
 
 def _of_booster(booster: xgboost.Booster, threads: int) -> Predict:

@@ -12,6 +12,7 @@ import orjson
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.wire.oip import raw, shapes, values
+from modelyard.wire.oip.content_types import BASE64, CONTENT_TYPE
 from modelyard.wire.oip.nouns import DTYPES, InferRequest, InferResponse, Parameters, RequestedOutput, Tensor
 
 _BINARY_SIZE = "binary_data_size"
@@ -182,8 +183,8 @@ def _tensors(value: Any, rest: memoryview, key: str) -> tuple[Tensor, ...]:
                 raise InvalidInput(f"tensor '{name}' has both 'data' and {_BINARY_SIZE}")
             data, rest = raw.decode(rest[:size], datatype, shape, name), rest[size:]
             parameters = {k: v for k, v in parameters.items() if k != _BINARY_SIZE}
-        if parameters and parameters.get(values.CONTENT_TYPE) == values.BASE64 and size is None:
-            parameters = {k: v for k, v in parameters.items() if k != values.CONTENT_TYPE}  # it has been decoded
+        if parameters and parameters.get(CONTENT_TYPE) == BASE64 and size is None:
+            parameters = {k: v for k, v in parameters.items() if k != CONTENT_TYPE}  # it has been decoded
         tensors.append(Tensor(name, datatype, data, parameters))
     if len(rest):
         raise InvalidInput(f"{len(rest)} bytes after the last tensor belong to no tensor")

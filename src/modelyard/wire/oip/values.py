@@ -14,10 +14,8 @@ import numpy as np
 from modelyard.kit.errors import InvalidInput
 from modelyard.wire.oip import raw, shapes
 from modelyard.wire.oip.cast import cast
+from modelyard.wire.oip.content_types import BASE64, CONTENT_TYPE
 from modelyard.wire.oip.nouns import BYTES, Array, Parameters
-
-CONTENT_TYPE = "content_type"
-BASE64 = "base64"
 
 _NUMBERS = {int, float, bool}
 
