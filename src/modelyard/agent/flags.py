@@ -16,6 +16,7 @@ from modelyard.domain.server import ReplicaConfig
 from modelyard.domain.server_configs import FULL_CAPABILITIES, MODELYARD, SERVER_CONFIGS
 from modelyard.kit import logs
 from modelyard.kit.errors import InvalidInput
+from modelyard.proxy.desired import Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,9 @@ FLAGS = (
     Flag("inference-grpc-port", "SELDON_SERVER_GRPC_PORT", "9500", "its gRPC port"),
     Flag("server-type", "SELDON_SERVER_TYPE", MODELYARD, "what it is: modelyard, mlserver or triton"),
     Flag("parallel-workers", "MLSERVER_PARALLEL_WORKERS", "0", "of MLServer: in how many processes it holds a model"),
+    Flag("reverse-proxy-http-port", "SELDON_REVERSE_PROXY_HTTP_PORT", "0",
+         "the REST port of the front door before MLServer or Triton, for gateways; 0: there is none"),
+    Flag("reverse-proxy-grpc-port", "SELDON_REVERSE_PROXY_GRPC_PORT", "0", "and its gRPC port"),
     Flag("memory-bytes", "MEMORY_REQUEST", "1000000", "how much memory its models may take"),
     Flag("capabilities", "SELDON_SERVER_CAPABILITIES", "", "what it can serve: a,b,c"),
     Flag("over-commit-percentage", "SELDON_OVERCOMMIT_PERCENTAGE", "0", "not built yet: taken as 0"),
@@ -50,6 +54,8 @@ FLAGS = (
     Flag("max-unload-minutes", "SELDON_MAX_UNLOAD_ELAPSED_TIME_MINUTES", "15", "how long one unload may take"),
     Flag("unload-grace-seconds", "SELDON_UNLOAD_GRACE_PERIOD_SECONDS", "0.5",
          "how long requests that are on their way here may still arrive"),
+    Flag("unload-finish-seconds", None, "60",
+         "how long an unload waits for requests in flight, where there is a front door"),
     Flag("log-level", "SELDON_LOG_LEVEL", "info", "debug, info, warning or error"),
 )  # fmt: skip
 
@@ -84,9 +90,12 @@ def _settings(values: Mapping[str, tuple[str, str]], environment: Mapping[str, s
         log.warning("over-commit %d %% is taken as 0: agents cannot evict models yet", overcommit)
     agent_folder = Path(values["agent-folder"][0])
     repository = Path(values["repository"][0]) if "repository" in values else agent_folder / "models"
-    grpc_port = _whole(values, "inference-grpc-port", 1, 65535)
     server_type = _server_type(values)
-    http_port = _whole(values, "inference-http-port", 1, 65535)
+    server = Endpoint(
+        host, _whole(values, "inference-http-port", 1, 65535), _whole(values, "inference-grpc-port", 1, 65535)
+    )
+    door = _door(values, server_type)
+    http_port, grpc_port = (server.http_port, server.grpc_port) if door is None else door
     return Settings(
         replica=_replica(values, environment),
         config=ReplicaConfig(
@@ -97,10 +106,11 @@ def _settings(values: Mapping[str, tuple[str, str]], environment: Mapping[str, s
             capabilities=_capabilities(values["capabilities"][0], server_type),
         ),
         scheduler=f"{_bracketed(values['scheduler-host'][0])}:{_whole(values, 'scheduler-port', 1, 65535)}",
-        server_url=f"http://{_bracketed(host)}:{http_port}",
-        server_grpc=f"{_bracketed(host)}:{grpc_port}",
+        server_url=f"http://{_bracketed(host)}:{server.http_port}",
+        server_grpc=f"{_bracketed(host)}:{server.grpc_port}",
         server_type=server_type,
         parallel_workers=_whole(values, "parallel-workers", 0, 1000),
+        upstream=None if door is None else server,
         folders=Folders(agent_folder.absolute(), repository.absolute()),
         debug_address=f"127.0.0.1:{_whole(values, 'debug-grpc-port', 0, 65535)}",
         limits=Limits(
@@ -108,6 +118,7 @@ def _settings(values: Mapping[str, tuple[str, str]], environment: Mapping[str, s
             load_seconds=_number(values, "max-load-minutes") * 60,
             unload_seconds=_number(values, "max-unload-minutes") * 60,
             unload_grace_seconds=_number(values, "unload-grace-seconds"),
+            finish_seconds=_number(values, "unload-finish-seconds"),
         ),
     )
 
@@ -123,6 +134,19 @@ def _capabilities(given: str, server_type: str) -> frozenset[str]:
     """Who says nothing of another server than ours has the reference's image of it."""
     chosen = frozenset(it.strip() for it in given.split(",") if it.strip())
     return chosen or frozenset(FULL_CAPABILITIES.get(server_type, ()))
+
+
+def _door(values: Mapping[str, tuple[str, str]], server_type: str) -> tuple[int, int] | None:
+    """The front door's ports for REST and for gRPC; None: there is none. The built-in runtime needs none."""
+    names = ("reverse-proxy-http-port", "reverse-proxy-grpc-port")
+    http_port, grpc_port = (_whole(values, name, 0, 65535) for name in names)
+    if server_type == MODELYARD or not (http_port or grpc_port):
+        return None
+    if not http_port or not grpc_port:
+        raise InvalidInput(
+            f"{' and '.join(values[name][1] for name in names)}: a front door has both; give both or none"
+        )
+    return http_port, grpc_port
 
 
 def _replica(values: Mapping[str, tuple[str, str]], environment: Mapping[str, str]) -> ReplicaId:

@@ -9,9 +9,11 @@ import logging
 from dataclasses import replace
 from typing import assert_never
 
-from modelyard.agent import download
+from modelyard.agent import door_files, download
 from modelyard.agent.artifacts import Artifacts
 from modelyard.agent.debug import DebugService
+from modelyard.agent.door import Door, NoDoor
+from modelyard.agent.front_door import FrontDoor
 from modelyard.agent.machine import Agent, IllegalEvent
 from modelyard.agent.measuring import Measuring
 from modelyard.agent.messages import (
@@ -41,6 +43,7 @@ from modelyard.agent.store import Store
 from modelyard.agent.watch import Watch
 from modelyard.agent.work import Work
 from modelyard.kit import clock
+from modelyard.proxy.desired import Endpoint
 from modelyard.wire import grpc_server, service
 
 log = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ class AgentProcess:
         self._store = Store(settings.folders.agent)
         self._folders = ModelFolders(settings.folders.repository)
         self._server_seen = asyncio.Event()
+        self.door = _door(settings)
 
     async def run(self) -> None:
         """Raises `Superseded`, `Refused` (the debug port is busy) and OSError (the folders cannot be used)."""
@@ -66,16 +70,18 @@ class AgentProcess:
         server = kinds.server(settings)
         http = download.client(limits)
         artifacts = Artifacts(settings.folders.agent, http, limits, numbered=not server.picks_folder)
-        watch = Watch(server, self._mailbox.put, complain_after_seconds=limits.server_wait_seconds)
+        door = self.door
+        watch = Watch(server, door, self._mailbox.put, complain_after_seconds=limits.server_wait_seconds)
         measuring = Measuring(server, self._mailbox.put)
         offers = OfferWatch(server)
         session = Session(settings.scheduler, self.agent, self._mailbox.put, offers=lambda: offers.current)
-        work = Work(artifacts, self._folders, server, limits, self._mailbox.put)
+        work = Work(artifacts, self._folders, server, door, limits, self._mailbox.put)
         debug, self.debug_port = await grpc_server.start(
             settings.debug_address, {service.AGENT_DEBUG: DebugService(self.agent)}
         )
         log.info("agent of %s: debug service on port %d", settings.replica, self.debug_port)
         try:
+            await door.start()
             await self._mailbox.put(await self._restore(artifacts, server))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._decide(artifacts, watch, session, work), name="decide")
@@ -83,10 +89,12 @@ class AgentProcess:
                 group.create_task(measuring.run(), name="measuring")
                 group.create_task(offers.run(), name="offers")
                 group.create_task(self._talk(session), name="session")
+                group.create_task(door.run(), name="front door")
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         finally:
             await work.stop()
+            await door.stop()
             await debug.stop(grace=0.2)
             await server.close()
             await http.aclose()
@@ -166,3 +174,11 @@ def _kept(it: Kept, artifacts: Artifacts, server: V2Server) -> Kept:
     with contextlib.suppress(ArtifactProblem, OSError):  # said when it is loaded
         copies = server.copies(it.model_version, artifacts.path(it.artifact))
     return replace(it, copies=copies)
+
+
+def _door(settings: Settings) -> Door:
+    if settings.upstream is None:
+        return NoDoor()
+    where, config = door_files.sockets(settings.folders.agent), settings.config
+    own = Endpoint(config.host, config.http_port, config.grpc_port)
+    return FrontDoor(where, own, settings.upstream, finish_seconds=settings.limits.finish_seconds)

@@ -6,6 +6,7 @@ from pathlib import Path
 from modelyard.domain.names import ReplicaId
 from modelyard.domain.server import ReplicaConfig
 from modelyard.domain.server_configs import MODELYARD
+from modelyard.proxy.desired import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Limits:
     load_seconds: float = 120 * 60
     unload_seconds: float = 15 * 60
     unload_grace_seconds: float = 0.5  # requests that were already routed here still arrive
+    finish_seconds: float = 60  # then an unload waits no longer for requests in flight at the front door
     connect_seconds: float = 10
     read_seconds: float = 60
     artifact_bytes: int = 64 << 30
@@ -35,7 +37,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`config` is what the scheduler hears: its ports are those that gateways dial."""
+    """`config` is what the scheduler hears: its ports are those that gateways dial.
+
+    `upstream`: the inference server behind a front door, whose ports those then are; None: there is no front door.
+    """
 
     replica: ReplicaId
     config: ReplicaConfig
@@ -44,6 +49,7 @@ class Settings:
     folders: Folders
     debug_address: str  # HOST:PORT
     shared: bool = True
+    upstream: Endpoint | None = None
     limits: Limits = Limits()
     server_type: str = MODELYARD
     server_grpc: str = ""  # HOST:PORT, its gRPC address: for servers that say more there

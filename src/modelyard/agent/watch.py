@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from modelyard.agent.door import Door
 from modelyard.agent.messages import Event, ServerDown, ServerReady
 from modelyard.agent.problems import ServerLost, ServerRefusal
 from modelyard.agent.servers.v2 import V2Server
@@ -23,9 +24,10 @@ MISSED_LOOKS = 4
 
 class Watch:
     def __init__(
-        self, server: V2Server, emit: Callable[[Event], Awaitable[None]], *, complain_after_seconds: float
+        self, server: V2Server, door: Door, emit: Callable[[Event], Awaitable[None]], *, complain_after_seconds: float
     ) -> None:
         self._server = server
+        self._door = door
         self._emit = emit
         self._complain_after_seconds = complain_after_seconds
         self._up = False
@@ -57,16 +59,19 @@ class Watch:
                 await asyncio.wait_for(self._look_now.wait(), LOOK_EVERY_SECONDS)
 
     async def _look(self, *, tell: bool) -> None:
+        self._door.check()
         seen = await self._server.look()
         if self._up and seen.instance != self._instance:
             log.warning("the inference server was restarted")
             self._up = False
+            self._door.server_lost()
             await self._emit(ServerDown())
         every = INDEX_EVERY_SECONDS if seen.instance is None else INDEX_EVERY_SECONDS_NAMED
         if self._up and not tell and clock.now() - self._indexed_at < every:
             return
         asked_at = clock.now()
         models = await self._server.index()
+        await self._door.found(models, asked_at)
         if not self._up:
             log.info("the inference server at %s is ready, with %d models loaded", self._server.url, len(models))
         self._up, self._instance, self._indexed_at = True, seen.instance, asked_at
@@ -79,6 +84,8 @@ class Watch:
             return
         if self._up:
             log.warning("the inference server went away: %s", error)
+            if isinstance(error, ServerLost):
+                self._door.server_lost()
         if self._up or tell:
             self._up = False
             await self._emit(ServerDown())

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from modelyard.agent.artifacts import Artifacts
+from modelyard.agent.door import Door
 from modelyard.agent.messages import (
     Event,
     Fetch,
@@ -37,12 +38,14 @@ class Work:
         artifacts: Artifacts,
         folders: ModelFolders,
         server: V2Server,
+        door: Door,
         limits: Limits,
         emit: Callable[[Event], Awaitable[None]],
     ) -> None:
         self._artifacts = artifacts
         self._folders = folders
         self._server = server
+        self._door = door
         self._limits = limits
         self._emit = emit
         self._tasks = TaskSet()
@@ -99,6 +102,7 @@ class Work:
                 await asyncio.to_thread(self._folders.place, version, arrange)
                 order = _order(effect.model_version.model.spec, effect.artifact)
                 answer = await self._server.load(str(version), order)
+                await self._door.open(str(version))
                 event = Loaded(version, answer.load_ms, answer.figure)
             except ServerLost as error:
                 event = LoadFailed(version, str(error), lost=True)
@@ -113,8 +117,7 @@ class Work:
         """Leave nothing of a failed load: a server may keep a model that it loaded too slowly, or before."""
         log.warning("%s cannot be loaded: %s", version, reason)
         try:
-            await self._server.unload(str(version))
-            await asyncio.to_thread(self._folders.remove, version)
+            await self._remove(version)
         except ServerLost:
             return LoadFailed(version, reason, lost=True)
         except (ModelyardError, OSError) as error:
@@ -128,14 +131,20 @@ class Work:
         event: Event
         await asyncio.sleep(self._limits.unload_grace_seconds)
         try:
-            await self._server.unload(str(version))
-            await asyncio.to_thread(self._folders.remove, version)
+            await self._remove(version)
             event = Unloaded(version)
         except ModelyardError as error:
             event = UnloadFailed(version, str(error), lost=isinstance(error, ServerLost))
         except OSError as error:
             event = UnloadFailed(version, f"cannot remove its folder: {error.strerror or error}")
         await self._emit(event)
+
+    async def _remove(self, version: VersionId) -> None:
+        """Out of the server, once nobody uses it any more, and out of its repository."""
+        await self._door.close(str(version))
+        await self._server.unload(str(version))
+        self._door.unloaded(str(version))
+        await asyncio.to_thread(self._folders.remove, version)
 
 
 def _order(spec: ModelSpec, artifact: str) -> LoadOrder:

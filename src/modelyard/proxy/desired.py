@@ -40,9 +40,13 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where requests for one `seldon-model` go: shared out among the variants by weight."""
+    """Where requests for one `seldon-model` go: shared out among the variants by weight.
+
+    `cold`: the model is not in memory; each request waits until whoever owns the driver has brought it there.
+    """
 
     variants: tuple[Variant, ...]
+    cold: bool = False
 
     def __post_init__(self) -> None:
         assert self.variants, "a route without variants is no route: remove it"
@@ -98,6 +102,15 @@ class GatewayRefusal:
     gateway: str
     resource: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Of one route, at one proxy: `requests` that went to a server since the proxy started, and how many of those are
+    not answered wholly yet."""
+
+    requests: int = 0
+    in_flight: int = 0
 
 
 OnOutcome: TypeAlias = Callable[[Outcome], None]

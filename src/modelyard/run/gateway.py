@@ -16,8 +16,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns only where it could not start."""
     options = _parser().parse_args(arguments)
     try:
-        listen_host, listen_port = _split(options.listen, "--listen")
-        xds_host, xds_port = _split(options.xds, "--xds")
+        listen_host, listen_port = split_address(options.listen, "--listen")
+        xds_host, xds_port = split_address(options.xds, "--xds")
         settings = bootstrap.Settings(
             gateway_id=options.id,
             listen_host=listen_host,
@@ -48,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _split(address: str, flag: str) -> tuple[str, int]:
+def split_address(address: str, flag: str) -> tuple[str, int]:
+    """Raises `InvalidInput`, naming the flag."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise errors.InvalidInput(f"{flag} {address}: give HOST:PORT, e.g. 127.0.0.1:9000")

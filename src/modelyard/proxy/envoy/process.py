@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 from modelyard.kit import errors
-from modelyard.proxy.envoy import bootstrap
+from modelyard.proxy.envoy import bootstrap, door_bootstrap
 
 BOOTSTRAP = "envoy.json"
 ADMIN_ADDRESS = "admin-address"
@@ -37,17 +37,38 @@ def binary() -> Path:
 
 
 def prepare(settings: bootstrap.Settings, folder: Path, *, concurrency: int, log_level: str = "warning") -> list[str]:
-    """Write the bootstrap into the folder and return the command. Raises `Unavailable` and `Refused`."""
+    """Write the gateway's bootstrap into the folder and return the command. Raises `Unavailable` and `Refused`."""
     envoy = binary()
-    _check_port(settings.listen_host, settings.listen_port)
+    _check_port("gateway", settings.listen_host, settings.listen_port)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ADMIN_ADDRESS).unlink(missing_ok=True)
+    command = _command(envoy, _write(bootstrap.build(settings), folder), concurrency, log_level)
+    return [*command, "--admin-address-path", str(folder / ADMIN_ADDRESS)]
+
+
+def prepare_door(
+    settings: door_bootstrap.Settings, folder: Path, *, concurrency: int, log_level: str = "warning"
+) -> list[str]:
+    """The same for an agent's front door."""
+    envoy = binary()
+    for port in (settings.http_port, settings.grpc_port):
+        _check_port("front door", settings.listen_host, port)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = _command(envoy, _write(door_bootstrap.build(settings), folder), concurrency, log_level)
+    # Its counting says at level error that a request which never reached the server has not been counted.
+    return [*command, "--component-log-level", "misc:critical"]
+
+
+def _write(document: bootstrap.Json, folder: Path) -> Path:
     file = folder / BOOTSTRAP
-    file.write_text(json.dumps(bootstrap.build(settings), indent=2) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return file
+
+
+def _command(envoy: Path, file: Path, concurrency: int, log_level: str) -> list[str]:
     return [
         str(envoy),
         *("--config-path", str(file)),
-        *("--admin-address-path", str(folder / ADMIN_ADDRESS)),
         *("--concurrency", str(concurrency)),
         *("--log-level", log_level),
         # Several Envoys share a machine.
@@ -55,7 +76,7 @@ def prepare(settings: bootstrap.Settings, folder: Path, *, concurrency: int, log
     ]
 
 
-def _check_port(host: str, port: int) -> None:
+def _check_port(who: str, host: str, port: int) -> None:
     """Envoy shares a busy port with whoever has it; that is never wanted here."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -64,5 +85,5 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise errors.Refused(
-                f"the gateway cannot listen on {host}:{port}: {error.strerror}; stop who uses it or choose another port"
+                f"the {who} cannot listen on {host}:{port}: {error.strerror}; stop who uses it or choose another port"
             ) from error

@@ -19,10 +19,10 @@ from envoy.service.discovery.v3 import ads_pb2, discovery_pb2
 
 from modelyard.kit import clock
 from modelyard.proxy.desired import Changes, Gateway, GatewayRefusal, OnOutcome
-from modelyard.proxy.envoy import bootstrap, discovery
+from modelyard.proxy.envoy import bootstrap, discovery, scopes
 from modelyard.proxy.envoy.fleet import Fleet
 from modelyard.proxy.envoy.messages import Event, Nacked, Opened
-from modelyard.proxy.envoy.snapshot import Changed, Snapshot
+from modelyard.proxy.envoy.snapshot import Changed, ScopeBuilder, Snapshot
 from modelyard.proxy.envoy.stream import Stream
 from modelyard.wire import grpc_server
 
@@ -42,11 +42,17 @@ class _Connection:
 
 
 class EnvoyDriver:
-    """A `proxy.desired.Driver`. Closed until `open()` is called."""
+    """A `proxy.desired.Driver`. Closed until `open()` is called. `build_scope`: how a route looks in these Envoys."""
 
-    def __init__(self, *, on_outcome: OnOutcome, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        on_outcome: OnOutcome,
+        lease_seconds: float = LEASE_SECONDS,
+        build_scope: ScopeBuilder = scopes.build,
+    ) -> None:
         self._on_outcome = on_outcome
-        self._snapshot = Snapshot()
+        self._snapshot = Snapshot(build_scope)
         self._fleet = Fleet(lease_seconds)
         self._connections: dict[int, _Connection] = {}
         self._numbers = itertools.count(1)
@@ -58,14 +64,14 @@ class EnvoyDriver:
         self.responses_sent = 0
         self._calls: set[asyncio.Task[Any]] = set()
 
-    async def start(self, address: str) -> int:
-        """Serve on HOST:PORT; returns the port. Raises `Refused` when it is busy."""
+    async def start(self, address: str, more: Mapping[str, grpc.GenericRpcHandler] | None = None) -> int:
+        """Serve on HOST:PORT or unix:PATH, with `more` services beside; returns the port. Raises `Refused` if busy."""
         methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "DeltaAggregatedResources": grpc.stream_stream_rpc_method_handler(
                 self._serve, request_deserializer=discovery_pb2.DeltaDiscoveryRequest.FromString
             )
         }
-        raw = {SERVICE: grpc.method_handlers_generic_handler(SERVICE, methods)}
+        raw = {SERVICE: grpc.method_handlers_generic_handler(SERVICE, methods), **(more or {})}
         self._server, port = await grpc_server.start(address, {}, raw)
         return port
 

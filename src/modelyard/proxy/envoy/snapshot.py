@@ -4,12 +4,15 @@ Pure. Costs what the changes cost, not what there is: resources of unchanged nam
 """
 
 from collections import ChainMap, Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from modelyard.proxy.desired import Changes, Endpoint, Route
 from modelyard.proxy.envoy import clusters, scopes
 from modelyard.proxy.envoy.resource import Resource
+
+ScopeBuilder: TypeAlias = Callable[[str, Route], Resource]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Snapshot:
     `clusters` are those of gateways that share no machine with a replica; of the others `_local` has those that differ.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, build_scope: ScopeBuilder = scopes.build) -> None:
+        self._build_scope = build_scope
         self.version = 0
         self.clusters: dict[str, Resource] = {}
         self.scopes: dict[str, Resource] = {}
@@ -70,7 +74,7 @@ class Snapshot:
             changed_clusters.update(self._put_set(set_id, endpoints))
         for model, route in changes.routes.items():
             self._use(model, route)
-            if _put(self.scopes, model, None if route is None else scopes.build(model, route)):
+            if _put(self.scopes, model, None if route is None else self._build_scope(model, route)):
                 changed_scopes.add(model)
         return Changed(frozenset(changed_clusters), frozenset(changed_scopes))
 
