@@ -21,17 +21,20 @@ from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
 from modelyard.domain.status import Note
 from modelyard.kit.errors import Refused
 from modelyard.scheduler.journal import Journal
+from modelyard.scheduler.journal_schema import SCHEMA_STEPS, SCHEMA_VERSION
 from modelyard.scheduler.messages import (
     DropAssignment,
     DropModel,
     DropReplica,
     DropServer,
+    DropSize,
     DropVersion,
     Journaled,
     PutAssignment,
     PutModel,
     PutReplica,
     PutServer,
+    PutSize,
     PutVersion,
     Write,
 )
@@ -82,6 +85,7 @@ PUTS: tuple[Write, ...] = (
     PutAssignment(IRIS, LOCAL, True, False),
     PutReplica(LOCAL, CONFIG, False),
     PutServer("local", NOTICE, MANIFEST),
+    PutSize("0af", 12 << 20),
 )
 
 
@@ -92,6 +96,7 @@ def test_everything_comes_back_as_it_was_written(path: Path) -> None:
         assignments=(PutAssignment(IRIS, LOCAL, True, False),),
         replicas=(PutReplica(LOCAL, CONFIG, False),),
         servers=(PutServer("local", NOTICE, MANIFEST),),
+        sizes=(PutSize("0af", 12 << 20),),
     )
 
 
@@ -103,17 +108,19 @@ def test_everything_comes_back_as_it_was_written(path: Path) -> None:
         PutAssignment(IRIS, LOCAL, False, True),
         PutReplica(LOCAL, ReplicaConfig("h", 1, 2, 3), True),
         PutServer("local", None, None),
+        PutSize("0af", 7),
     ],
     ids=lambda it: type(it).__name__,
 )
 def test_the_last_word_counts(path: Path, again: Write) -> None:
     it = written(path, *PUTS, again)
-    assert again in (*it.models, *it.versions, *it.assignments, *it.replicas, *it.servers)
-    assert [len(kind) for kind in (it.models, it.versions, it.assignments, it.replicas, it.servers)] == [1] * 5
+    kinds = (it.models, it.versions, it.assignments, it.replicas, it.servers, it.sizes)
+    assert again in [each for kind in kinds for each in kind]
+    assert [len(kind) for kind in kinds] == [1] * 6
 
 
 def test_what_is_dropped_is_gone(path: Path) -> None:
-    drops = (DropAssignment(IRIS, LOCAL), DropReplica(LOCAL), DropServer("local"), DropVersion(IRIS))
+    drops = (DropAssignment(IRIS, LOCAL), DropReplica(LOCAL), DropServer("local"), DropVersion(IRIS), DropSize("0af"))
     assert written(path, *PUTS, *drops) == Journaled(models=(PutModel("iris", 1, False),))
 
 
@@ -152,6 +159,8 @@ WRITES = st.one_of(
     st.builds(PutAssignment, IDS, REPLICAS, st.booleans(), st.booleans()),
     st.builds(DropAssignment, IDS, REPLICAS),
     st.builds(DropReplica, REPLICAS),
+    st.builds(PutSize, st.sampled_from("abc"), st.integers(0, 2**63 - 1)),
+    st.builds(DropSize, st.sampled_from("abc")),
 )
 
 
@@ -172,6 +181,7 @@ def test_any_sequence_of_writes_comes_to_the_same_as_on_the_simulators_disk(
     assert got.tombstones == expected.tombstones
     assert {it.version.id: it for it in got.versions} == {it.version.id: it for it in expected.versions}
     assert set(got.assignments) == set(expected.assignments)
+    assert got.sizes == expected.sizes
 
 
 # -- failures
@@ -307,9 +317,20 @@ def test_the_format_of_a_newer_modelyard_is_refused(path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(Refused, match=r"newer Modelyard \(format 99, this one knows 1\)"):
+    with pytest.raises(Refused, match=rf"newer Modelyard \(format 99, this one knows {SCHEMA_VERSION}\)"):
         Journal(path)
     assert not list(path.parent.glob("*.corrupt-*"))
+
+
+def test_a_file_of_the_first_format_goes_on(path: Path) -> None:
+    """What it holds stays, and what came since has a place."""
+    path.parent.mkdir()
+    db = sqlite3.connect(path)
+    db.executescript(f"{SCHEMA_STEPS[0]} PRAGMA user_version = 1; INSERT INTO models VALUES ('iris', 3, 0);")
+    db.close()
+    it = written(path, PutSize("0af", 7))
+    assert (it.models, it.sizes) == ((PutModel("iris", 3, False),), (PutSize("0af", 7),))
+    assert read(path) == it
 
 
 def test_a_new_file_is_fresh_and_not_lost(path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from modelyard.scheduler.journal_schema import SCHEMA_VERSION
 from modelyard.wire import grpc_server, service
 from modelyard.wire._pb2.modelyard.v1 import control_pb2
 from modelyard.wire._pb2.seldon.mlops.scheduler import scheduler_pb2 as pb
@@ -195,7 +196,8 @@ async def test_the_journal_of_a_newer_modelyard_is_one_clear_line(tmp_path: Path
     code, said = await refused(arguments(tmp_path, ports))
     assert code == 4
     (line,) = said.splitlines()
-    assert line.startswith(f"the journal {journal} was written by a newer Modelyard (format 99, this one knows 1): ")
+    knows = f"this one knows {SCHEMA_VERSION}"
+    assert line.startswith(f"the journal {journal} was written by a newer Modelyard (format 99, {knows}): ")
 
 
 async def test_a_corrupt_journal_is_confessed_and_agents_models_are_adopted(

@@ -8,7 +8,14 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from modelyard.domain.agent_protocol import ModelEvent, ModelEventKind, ModelMeasure, ModelVersion, Subscription
+from modelyard.domain.agent_protocol import (
+    ModelEvent,
+    ModelEventKind,
+    ModelMeasure,
+    ModelVersion,
+    OperationKind,
+    Subscription,
+)
 from modelyard.domain.model import Artifact, Model, ModelSpec, Replicas
 from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
@@ -157,6 +164,14 @@ class Transcript:
                 measures = tuple(ModelMeasure(_version(id), int(size)) for id, size in options.items())
                 replica = _replica(subject)
                 return messages.ModelsMeasured(replica, self._sessions[replica], measures, f"report of {replica}")
+            case "fetched":
+                parts = {id: tuple(map(int, size.split("/"))) for id, size in options.items()}
+                measures = tuple(
+                    ModelMeasure(_version(id), resident=False, fetched_bytes=it[0], fetch_total_bytes=(*it, None)[1])
+                    for id, it in parts.items()
+                )
+                replica = _replica(subject)
+                return messages.ModelsMeasured(replica, self._sessions[replica], measures, f"report of {replica}")
             case "rsync":
                 replica = _replica(subject)
                 which = VersionId(words[2], 0) if len(words) > 2 else None
@@ -223,9 +238,14 @@ class Transcript:
                     out += [f"note     {it.subject}: {it.text}" for it in notes]
                 case messages.Send(replica, session, operation):
                     scaled = " (autoscaled)" if operation.autoscaling else ""
-                    out.append(
-                        f"send     {replica} {session}: {operation.kind.name} {operation.model_version.id}{scaled}"
-                    )
+                    id = operation.model_version.id
+                    if operation.kind is OperationKind.LOAD:
+                        self._models[id] = operation.model_version.model
+                    known = self.machine.state.version(id)
+                    size = operation.model_version.model.spec.memory_bytes
+                    other = known is not None and known.model.spec.memory_bytes != size
+                    said = f" as {size} B" if other else ""
+                    out.append(f"send     {replica} {session}: {operation.kind.name} {id}{said}{scaled}")
                 case messages.CloseSession(replica, session, reason):
                     out.append(f"close    {replica} {session}: {reason}")
                 case messages.PublishRoutes(sequence, routes, endpoints):
@@ -304,6 +324,10 @@ def _written(it: Write) -> str:
             return f"server {name}{told}{f' {manifest.replicas.wanted} wanted' if manifest else ''}"
         case messages.DropServer(name):
             return f"no server {name}"
+        case messages.PutSize(artifact, size):
+            return f"the artifact {artifact[:6]}… takes {size} B"
+        case messages.DropSize(artifact):
+            return f"nothing of the artifact {artifact[:6]}…"
 
 
 def _answered(answer: Answer) -> str:

@@ -108,7 +108,7 @@ def _adopt(state: State, replica: Replica, loaded: tuple[ModelVersion, ...], tur
         version = state.version(id)
         if version is None and turn.now < state.rebuild_until:
             version = _rebuild(state, it, turn)
-        if version is None or version.model.spec != it.model.spec:
+        if version is None or not version.model.spec.same_but_size(it.model.spec):
             unload_stranger(replica, it, turn)
             continue
         assignment = replica.assignments.get(id)

@@ -7,7 +7,6 @@ not depend on which event led to it. The cost of a model does not grow with the 
 from collections.abc import Iterable
 from typing import assert_never
 
-from modelyard.domain.agent_protocol import Operation, OperationKind
 from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.status import Explanation
 from modelyard.scheduler import rollout
@@ -18,9 +17,9 @@ from modelyard.scheduler.messages import (
     DropVersion,
     ModelAnswer,
     PutVersion,
-    Send,
     ServingVersion,
 )
+from modelyard.scheduler.orders import load_order, unload_order
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, Unplaceable, place
 from modelyard.scheduler.state import HOLDING, Assignment, Link, ModelRecord, Phase, Replica, State, Version
@@ -72,7 +71,7 @@ def _place(state: State, version: Version) -> tuple[ReplicaId, ...]:
     if settled is not None:
         outcome: Placement | Unplaceable = settled
     else:
-        outcome = place(demand_for(version, state.models[version.model.name]), state.servers.values())
+        outcome = place(demand_for(state, version), state.servers.values())
     match outcome:
         case Placement(replicas=replicas, short=short, reasons=reasons):
             version.unplaceable, version.refusals = "", dict(reasons)
@@ -96,7 +95,7 @@ def _where_to_keep(state: State, standby: Version) -> tuple[ReplicaId, ...]:
     held = tuple(a.replica for a in standby.in_phase(*HOLDING))
     if held:
         return held
-    outcome = place(demand_for(standby, state.models[standby.model.name]), state.servers.values())
+    outcome = place(demand_for(state, standby), state.servers.values())
     return outcome.replicas if isinstance(outcome, Placement) else ()
 
 
@@ -141,12 +140,7 @@ def _load(state: State, version: Version, target: Iterable[ReplicaId], turn: Tur
         assert replica is not None
         if replica.link is Link.CONNECTED:
             assignment.phase, assignment.since = Phase.LOADING, turn.now
-            _send(replica, OperationKind.LOAD, version, turn)
-
-
-def _send(replica: Replica, kind: OperationKind, version: Version, turn: Turn) -> None:
-    order = Operation(kind, version.model_version(), autoscaling=version.autoscaled)
-    turn.sends.append(Send(replica.id, replica.session, order))
+            turn.sends.append(load_order(state, version, replica))
 
 
 def _leave(state: State, assignment: Assignment, turn: Turn) -> None:
@@ -185,13 +179,13 @@ def _unload(state: State, record: ModelRecord, turn: Turn) -> None:
                 continue
             assignment.phase, assignment.since = Phase.UNLOADING, turn.now
             turn.writes.append(written(assignment))
-            _send(replica, OperationKind.UNLOAD, version, turn)
+            turn.sends.append(unload_order(version, replica))
         for assignment in version.in_phase(Phase.UNLOAD_FAILED):
             replica = state.replica(assignment.replica)
             assert replica is not None
             if assignment.retry_at <= turn.now and replica.link is Link.CONNECTED:
                 assignment.phase, assignment.since = Phase.UNLOADING, turn.now
-                _send(replica, OperationKind.UNLOAD, version, turn)
+                turn.sends.append(unload_order(version, replica))
 
 
 def _tidy(state: State, record: ModelRecord, turn: Turn) -> None:

@@ -7,6 +7,7 @@ from modelyard.domain.names import ReplicaId
 from modelyard.domain.status import Explanation, ReplicaModelState, Verdict
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, place
+from modelyard.scheduler.sizes import measured_and_declared
 from modelyard.scheduler.state import GOING, ModelRecord, Phase, State, Version
 from modelyard.scheduler.status import replica_state, serves_meanwhile
 
@@ -14,7 +15,7 @@ from modelyard.scheduler.status import replica_state, serves_meanwhile
 def explain(state: State, name: str) -> Explanation:
     """Of a model that is there, as things stand now."""
     record = state.models[name]
-    return explain_decision(state, name, place(demand_for(record.wanted, record), state.servers.values()).reasons)
+    return explain_decision(state, name, place(demand_for(state, record.wanted), state.servers.values()).reasons)
 
 
 def explain_decision(state: State, name: str, refusals: Mapping[ReplicaId, str]) -> Explanation:
@@ -29,6 +30,8 @@ def explain_decision(state: State, name: str, refusals: Mapping[ReplicaId, str])
         assert replica is not None
         if assignment.phase is not Phase.FAILED:
             words = _in_words(replica_state(record, assignment, replica))
+            if assignment.measured_bytes is not None:
+                words += f", {measured_and_declared(assignment.measured_bytes, version.model.spec.memory_bytes)}"
             (leaving if assignment.phase in GOING else held)[assignment.replica] = words
     for id in list(reasons):
         if id in held:
@@ -76,15 +79,13 @@ def would_place(state: State, model: Model) -> Explanation:
     number = record.latest + 1 if record else state.tombstones.get(model.name, 0) + 1
     same = record is not None and not record.deleting and record.wanted.model.spec == model.spec
     if record is not None and same:
-        version = Version(
-            model, record.latest, copies=record.wanted.copies, measured_bytes=record.wanted.measured_bytes
-        )
+        version = Version(model, record.latest, copies=record.wanted.copies)
         # Applying it again forgets failed tries.
         version.assignments = {id: a for id, a in record.wanted.assignments.items() if a.phase is not Phase.FAILED}
         number = record.latest
     else:
         version = Version(model, number)
-    outcome = place(demand_for(version, record), state.servers.values())
+    outcome = place(demand_for(state, version), state.servers.values())
     if not isinstance(outcome, Placement):
         noes = tuple(Verdict(id, False, said) for id, said in sorted(outcome.reasons.items()))
         return Explanation(f"version {number} would go nowhere: {outcome.summary}", placed=False, verdicts=noes)

@@ -19,18 +19,20 @@ from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
 from modelyard.domain.status import Note
 from modelyard.kit.errors import Refused
-from modelyard.scheduler.journal_schema import SCHEMA, SCHEMA_VERSION
+from modelyard.scheduler.journal_schema import SCHEMA_STEPS, SCHEMA_VERSION
 from modelyard.scheduler.messages import (
     DropAssignment,
     DropModel,
     DropReplica,
     DropServer,
+    DropSize,
     DropVersion,
     Journaled,
     PutAssignment,
     PutModel,
     PutReplica,
     PutServer,
+    PutSize,
     PutVersion,
     Write,
 )
@@ -99,6 +101,7 @@ class Journal:
                 PutServer(name, _notice(notice), _manifest(manifest))
                 for name, notice, manifest in db.execute("SELECT * FROM servers")
             ),
+            sizes=tuple(PutSize(*row) for row in db.execute("SELECT artifact, bytes FROM sizes ORDER BY sequence")),
         )
 
     def write(self, writes: Iterable[Write], notes: Iterable[Note]) -> None:
@@ -150,6 +153,11 @@ class Journal:
                 db.execute("REPLACE INTO servers VALUES (?, ?, ?)", row)
             case DropServer(name):
                 db.execute("DELETE FROM servers WHERE name = ?", (name,))
+            case PutSize(artifact, measured_bytes):
+                row = (artifact, min(measured_bytes, LARGEST_INTEGER))
+                db.execute("REPLACE INTO sizes (artifact, bytes) VALUES (?, ?)", row)
+            case DropSize(artifact):
+                db.execute("DELETE FROM sizes WHERE artifact = ?", (artifact,))
             case _:
                 assert_never(it)
 
@@ -216,8 +224,9 @@ def _opened(path: Path) -> sqlite3.Connection:
                 f"the journal {path} was written by a newer Modelyard (format {version}, this one knows "
                 f"{SCHEMA_VERSION}): install that version again, or use another state directory"
             )
-        if version == 0:
-            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        if version < SCHEMA_VERSION:
+            steps = " ".join(SCHEMA_STEPS[version:])
+            db.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         db.execute("SELECT count(*) FROM models").fetchone()
     except BaseException:
         db.close()

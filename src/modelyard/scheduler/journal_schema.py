@@ -1,8 +1,9 @@
-"""The tables of the journal, and the version of their shape."""
+"""The tables of the journal, step by step: each step brings a file of the format before it to the next one.
 
-SCHEMA_VERSION = 1
+What is written is never changed, only added to; a new file goes through all of them.
+"""
 
-SCHEMA = """
+_FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE models (
     name TEXT PRIMARY KEY, latest INTEGER NOT NULL, deleting INTEGER NOT NULL
@@ -30,3 +31,12 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_by_subject ON events (subject, sequence);
 """
+
+_MEASURED_SIZES = """
+CREATE TABLE sizes (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, artifact TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL
+) STRICT;
+"""
+
+SCHEMA_STEPS = (_FIRST, _MEASURED_SIZES)
+SCHEMA_VERSION = len(SCHEMA_STEPS)

@@ -8,7 +8,7 @@ Sans-IO: no socket, clock, log or thread. Events come in batches: many facts, on
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
-from modelyard.scheduler import applying, connecting, drain, reporting
+from modelyard.scheduler import applying, connecting, drain, measuring, reporting
 from modelyard.scheduler.decide import answer_applied, decide
 from modelyard.scheduler.messages import (
     DrainAsked,
@@ -96,7 +96,7 @@ class Scheduler:
             case ModelReported():
                 reporting.report(state, event, turn)
             case ModelsMeasured():
-                reporting.measured(state, event, turn)
+                measuring.measured(state, event, turn)
             case OffersTold():
                 connecting.offered(state, event, turn)
             case RoutesSettled():

@@ -227,6 +227,19 @@ class DropServer:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class PutSize:
+    """What an artifact was measured to take, under its key (`sizes.py`); the latest of all."""
+
+    artifact: str
+    measured_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropSize:
+    artifact: str
+
+
 Write: TypeAlias = (
     PutModel
     | DropModel
@@ -238,6 +251,8 @@ Write: TypeAlias = (
     | DropReplica
     | PutServer
     | DropServer
+    | PutSize
+    | DropSize
 )
 
 
@@ -251,6 +266,7 @@ class Journaled:
     assignments: tuple[PutAssignment, ...] = ()
     replicas: tuple[PutReplica, ...] = ()
     servers: tuple[PutServer, ...] = ()
+    sizes: tuple[PutSize, ...] = ()  # the latest last
 
 
 # --- effects ---------------------------------------------------------------------------------------------------

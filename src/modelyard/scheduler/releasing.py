@@ -19,7 +19,7 @@ def gone(state: State, assignment: Assignment, turn: Turn) -> None:
     state.unassign(assignment)
     turn.writes.append(DropAssignment(assignment.version, assignment.replica))
     turn.touch(assignment.version.model)
-    _room_on(state, freed, turn)
+    room_on(state, freed, turn)
 
 
 def forget(state: State, assignment: Assignment, turn: Turn) -> None:
@@ -29,7 +29,7 @@ def forget(state: State, assignment: Assignment, turn: Turn) -> None:
     turn.touch(assignment.version.model)
 
 
-def _room_on(state: State, id: ReplicaId, turn: Turn) -> None:
+def room_on(state: State, id: ReplicaId, turn: Turn) -> None:
     """Models without a place that would fit there are tried again; so are those that failed there for memory."""
     replica = state.replica(id)
     if replica is None or replica.config is None:
@@ -54,6 +54,6 @@ def retry_unplaced(state: State, replica: Replica, turn: Turn) -> None:
     assert replica.config is not None
     for name in state.unplaced:
         version = state.models[name].wanted
-        fits = version.needed_bytes <= replica.free_bytes or version.id in replica.assignments
+        fits = state.needed_bytes(version, replica) <= replica.free_bytes or version.id in replica.assignments
         if fits and version.model.spec.requirements <= replica.config.capabilities:
             turn.touch(name)

@@ -1,15 +1,11 @@
-"""What agents told of their models: loaded, failed, unloaded, measured. Part of `observe`."""
+"""What agents told of their models: loaded, failed, unloaded. Part of `observe`."""
 
-from modelyard.domain.agent_protocol import ModelEvent, ModelEventKind, ModelVersion, Operation, OperationKind
+from modelyard.domain.agent_protocol import ModelEvent, ModelEventKind, ModelVersion
 from modelyard.domain.model import Artifact, Model, ModelSpec
 from modelyard.domain.names import VersionId
 from modelyard.scheduler.connecting import take_in, unload_stranger
-from modelyard.scheduler.messages import (
-    DropAssignment,
-    ModelReported,
-    ModelsMeasured,
-    Send,
-)
+from modelyard.scheduler.messages import DropAssignment, ModelReported
+from modelyard.scheduler.orders import load_order
 from modelyard.scheduler.releasing import account, gone
 from modelyard.scheduler.state import (
     HOLDING,
@@ -65,7 +61,9 @@ def _loaded(state: State, assignment: Assignment, it: ModelEvent, turn: Turn) ->
         version.copies = it.copies
         for other in version.assignments.values():
             if other.phase is not Phase.FAILED and other.measured_bytes is None:
-                account(state, other, version.needed_bytes, turn)
+                holder = state.replica(other.replica)
+                assert holder is not None
+                account(state, other, state.needed_bytes(version, holder), turn)
     if assignment.phase is not Phase.LOADED:
         assignment.phase, assignment.reason, assignment.since = Phase.LOADED, "", turn.now
         turn.writes.append(written(assignment))
@@ -105,25 +103,6 @@ def _unload_failed(state: State, assignment: Assignment, it: ModelEvent, turn: T
     turn.note_model(assignment.version.model, f"could not be unloaded from {assignment.replica}: {it.message}")
 
 
-def measured(state: State, event: ModelsMeasured, turn: Turn) -> None:
-    """Our agents' own figures: accounted from now on, and used for the next placement of the version."""
-    replica = state.replica(event.replica)
-    if replica is None or replica.session != event.session:
-        return
-    for it in event.measures:
-        assignment, version = replica.assignments.get(it.version), state.version(it.version)
-        if assignment is None or version is None or assignment.phase is Phase.FAILED:
-            continue
-        assignment.resident = it.resident
-        if it.measured_bytes is not None and it.measured_bytes != assignment.measured_bytes:
-            assignment.measured_bytes = it.measured_bytes
-            version.measured_bytes = max(
-                a.measured_bytes for a in version.assignments.values() if a.measured_bytes is not None
-            )
-            account(state, assignment, it.measured_bytes, turn)
-        turn.models_changed.add(it.version.model)
-
-
 def _resync(state: State, replica: Replica, only: VersionId | None, turn: Turn) -> None:
     """The agent lost its state: it is told again what is assigned to it."""
     for assignment in replica.assignments.values():
@@ -133,6 +112,5 @@ def _resync(state: State, replica: Replica, only: VersionId | None, turn: Turn) 
         assert version is not None
         if assignment.phase is not Phase.LOADED:
             assignment.phase = Phase.LOADING
-        order = Operation(OperationKind.LOAD, version.model_version(), autoscaling=version.autoscaled)
-        turn.sends.append(Send(replica.id, replica.session, order))
+        turn.sends.append(load_order(state, version, replica))
     turn.note_server(replica.id, "asked for everything assigned to it")

@@ -12,8 +12,9 @@ from modelyard.scheduler.turn import Turn
 
 
 def restored(journaled: Journaled, settings: Settings, now: float) -> State:
-    """The state as of the last journal write; sessions, measurements and failed tries are not in it."""
+    """The state as of the last journal write; sessions, failed tries, and what each replica measured are not in it."""
     state = State(tombstones=dict(journaled.tombstones))
+    state.sizes = {it.artifact: it.measured_bytes for it in journaled.sizes}
     for server in journaled.servers:
         state.servers[server.name] = Server(server.name, server.notice, server.manifest)
     for put in journaled.replicas:

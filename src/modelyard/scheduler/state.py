@@ -19,6 +19,7 @@ from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
 from modelyard.domain.status import ModelState
 from modelyard.scheduler.messages import ServingVersion
+from modelyard.scheduler.sizes import Size, artifact_key
 
 
 class Phase(Enum):
@@ -47,6 +48,9 @@ class Assignment:
     reason: str = ""
     measured_bytes: int | None = None
     resident: bool | None = None
+    note: str = ""  # what its user should know of it there
+    fetched_bytes: int | None = None  # of its files, while they are on their way
+    fetch_total_bytes: int | None = None
     lacked_memory: bool = False  # FAILED for want of memory: worth another try when some is freed
     routed_at: int | None = None  # the route sequence with which it entered the published route
     left_at: int = 0  # the route sequence that no longer names it
@@ -62,7 +66,6 @@ class Version:
     number: int
     took_over: bool = False
     copies: int = 1
-    measured_bytes: int | None = None
     assignments: dict[ReplicaId, Assignment] = field(default_factory=dict)
     # Why it could not be placed, by replica; empty when it could.
     refusals: dict[ReplicaId, str] = field(default_factory=dict)
@@ -74,13 +77,6 @@ class Version:
     @property
     def id(self) -> VersionId:
         return VersionId(self.model.name, self.number)
-
-    @property
-    def needed_bytes(self) -> int:
-        """Measured once known, else declared times the copies a server makes."""
-        if self.measured_bytes is not None:
-            return self.measured_bytes
-        return (self.model.spec.memory_bytes or 0) * self.copies
 
     @property
     def autoscaled(self) -> bool:
@@ -195,6 +191,7 @@ class State:
     retries: dict[tuple[VersionId, ReplicaId], float] = field(default_factory=dict)  # failed unloads
     suspects: set[ReplicaId] = field(default_factory=set)
     drains: dict[ReplicaId, Drain] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)  # measured, by artifact (`sizes.py`), the latest last
 
     def replica(self, id: ReplicaId) -> Replica | None:
         server = self.servers.get(id.server)
@@ -212,11 +209,20 @@ class State:
         found = self.replica(replica)
         return found.assignments.get(version) if found else None
 
+    def size(self, version: Version) -> Size:
+        """What the version needs where it has not been measured itself."""
+        spec = version.model.spec
+        return Size(spec.memory_bytes, self.sizes.get(artifact_key(spec.artifact)), version.copies)
+
+    def needed_bytes(self, version: Version, replica: Replica) -> int:
+        return self.size(version).needed_bytes(as_declared=replica.accounts_for_itself)
+
     def assign(self, version: Version, replica: Replica, now: float) -> Assignment:
         """Put a version on a replica. A failed try there is forgotten."""
         old = replica.assignments.get(version.id)
         assert old is None or old.phase is Phase.FAILED, f"{version.id} is already on {replica.id}"
-        assignment = Assignment(version.id, replica.id, now, accounted_bytes=version.needed_bytes)
+        needed = self.needed_bytes(version, replica)
+        assignment = Assignment(version.id, replica.id, now, accounted_bytes=needed)
         replica.assignments[version.id] = version.assignments[replica.id] = assignment
         replica.assigned_bytes += assignment.accounted_bytes
         return assignment

@@ -1,6 +1,7 @@
 """How a model is doing, derived from its assignments and its route after each decision."""
 
 from modelyard.domain.status import ModelState, ReplicaModelState
+from modelyard.kit.sizes import portion
 from modelyard.scheduler import rollout
 from modelyard.scheduler.state import HOLDING, Assignment, Link, ModelRecord, Phase, Replica, Version
 from modelyard.scheduler.turn import Turn
@@ -97,8 +98,14 @@ def _state_of(record: ModelRecord, version: Version) -> tuple[ModelState, str]:
 
 
 def _loading(version: Version) -> str:
-    if version.in_phase(Phase.LOADING):
-        return "loading"
+    loading = version.in_phase(Phase.LOADING)
+    if loading:
+        fetching = [(a.replica, a.fetched_bytes, a.fetch_total_bytes) for a in loading if a.fetched_bytes is not None]
+        if not fetching:
+            return "loading"
+        if len(loading) == 1:
+            return f"fetching {portion(*fetching[0][1:])}"
+        return "fetching " + ", ".join(f"{portion(here, total)} on {id}" for id, here, total in sorted(fetching))
     away = ", ".join(sorted(str(a.replica) for a in version.in_phase(Phase.REQUESTED)))
     return f"to be loaded when the agent of {away} is back"
 

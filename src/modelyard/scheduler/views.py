@@ -54,6 +54,9 @@ def _replica_model_status(state: State, record: ModelRecord, assignment: Assignm
         accounted_bytes=assignment.accounted_bytes,
         measured_bytes=assignment.measured_bytes,
         resident=assignment.resident,
+        note=assignment.note,
+        fetched_bytes=assignment.fetched_bytes,
+        fetch_total_bytes=assignment.fetch_total_bytes,
     )
 
 

@@ -3,11 +3,12 @@
 The network between them delays, cuts and delivers late. `on_step` is called after every turn of the scheduler.
 """
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from modelyard.domain.agent_protocol import ModelEvent, Subscription
+from modelyard.domain.agent_protocol import ModelEvent, ModelMeasure, Subscription
 from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.server import ReplicaConfig
@@ -47,6 +48,7 @@ class Cluster:
         self.answers: dict[int, messages.Answer] = {}
         self.unloaded: list[tuple[ReplicaId, VersionId]] = []  # since the invariants last looked
         self.on_stale: Callable[[object, object], None] = lambda _before, _after: None
+        self.on_load: Callable[[Replica], None] = lambda _: None
         self.on_step: Callable[[list[messages.Effect]], None] = lambda _: None
         self._tickets: dict[int, tuple[str, Model | None]] = {}
         self._life = 0
@@ -58,7 +60,10 @@ class Cluster:
                 config,
                 subscribe=self._subscribe,
                 tell=self._tell,
+                on_load=lambda replica: self.on_load(replica),
                 on_unload=lambda replica, version: self.unloaded.append((replica.id, version)),
+                report=self._report,
+                taken_bytes=self.taken_bytes,
             )
             for id, config in configs.items()
         }
@@ -189,6 +194,11 @@ class Cluster:
         self.sessions.setdefault((session.replica.id, session.id), session)
 
     def _tell(self, replica: Replica, id: str, event: ModelEvent) -> None:
+        self._send_up(
+            replica, id, messages.ModelReported(id, event, f"{replica.id} said {event.kind.name} {event.version}")
+        )
+
+    def _send_up(self, replica: Replica, id: str, event: messages.Event) -> None:
         session = self.sessions.get((replica.id, id))
         if session is None:
             return
@@ -200,13 +210,22 @@ class Cluster:
             known = self.scheduler.state.replica(replica.id)
             stale = known is None or known.session != id
             before = digest(self.scheduler.state)
-            self.hear(messages.ModelReported(id, event, f"{replica.id} said {event.kind.name} {event.version}"))
+            self.hear(event)
             if stale:
                 self.on_stale(before, digest(self.scheduler.state))
 
         session.up.send(arrive)
         # What the network held back when the connection broke comes later, when nobody expects it.
         self.timeline.soon(lambda: arrive() if session.up.cut else None, 6.0)
+
+    def _report(self, replica: Replica, id: str, measures: tuple[ModelMeasure, ...]) -> None:
+        self._send_up(replica, id, messages.ModelsMeasured(replica.id, id, measures, f"report of {replica.id}"))
+
+    def taken_bytes(self, model: Model) -> int:
+        """Half of the artifacts take what was declared for them; the others something of their own."""
+        uri = model.spec.artifact.uri
+        own = random.Random(f"{self.timeline.seed} {uri}").choice((None, None, None, 5, 40, 120))
+        return (model.spec.memory_bytes or 0) if own is None else own
 
     def _cut(self, session: Session) -> None:
         """The stream ends: each side learns of it in its own time."""

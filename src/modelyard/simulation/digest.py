@@ -9,7 +9,8 @@ def digest(state: State) -> object:
         (r.name, r.latest, r.deleting, r.route, r.route_sequence, r.live_sequence, [_held(a) for a in r.assignments()])
         for r in state.models.values()
     ]
-    return models, [(replica.id, replica.link, replica.session, replica.assigned_bytes) for replica in state.replicas()]
+    replicas = [(it.id, it.link, it.session, it.assigned_bytes) for it in state.replicas()]
+    return models, replicas, dict(state.sizes)
 
 
 def _held(assignment: Assignment) -> object:

@@ -9,12 +9,14 @@ from modelyard.scheduler.messages import (
     DropModel,
     DropReplica,
     DropServer,
+    DropSize,
     DropVersion,
     Journaled,
     PutAssignment,
     PutModel,
     PutReplica,
     PutServer,
+    PutSize,
     PutVersion,
     Write,
 )
@@ -28,6 +30,7 @@ class Disk:
         self._assignments: dict[tuple[VersionId, ReplicaId], PutAssignment] = {}
         self._replicas: dict[ReplicaId, PutReplica] = {}
         self._servers: dict[str, PutServer] = {}
+        self._sizes: dict[str, PutSize] = {}
         self.gateways: frozenset[str] = frozenset()
 
     def read(self) -> Journaled:
@@ -38,6 +41,7 @@ class Disk:
             tuple(self._assignments.values()),
             tuple(self._replicas.values()),
             tuple(self._servers.values()),
+            tuple(self._sizes.values()),
         )
 
     def write(self, writes: Iterable[Write]) -> None:
@@ -72,5 +76,10 @@ class Disk:
                 self._servers[name] = it
             case DropServer(name):
                 self._servers.pop(name, None)
+            case PutSize(artifact):
+                self._sizes.pop(artifact, None)
+                self._sizes[artifact] = it
+            case DropSize(artifact):
+                self._sizes.pop(artifact, None)
             case _:
                 assert_never(it)

@@ -11,6 +11,7 @@ class Timeline:
 
     def __init__(self, seed: int) -> None:
         self.now = 1_000.0
+        self.seed = seed
         self.chance = random.Random(seed)
         self._order = itertools.count()
         self._queue: list[tuple[float, int, Callable[[], None]]] = []

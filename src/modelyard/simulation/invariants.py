@@ -1,5 +1,7 @@
 """The invariants of docs/architecture.md, checked on the whole cluster after every step and at the end."""
 
+from modelyard.agent.machine import MEASURE_PARTS
+from modelyard.agent.phases import Phase as AgentPhase
 from modelyard.domain.agent_protocol import OperationKind
 from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId, VersionId
@@ -7,8 +9,9 @@ from modelyard.scheduler import messages, rollout
 from modelyard.scheduler.explain import explain
 from modelyard.scheduler.placement.demand import demand_for
 from modelyard.scheduler.placement.place import Placement, place
-from modelyard.scheduler.state import HOLDING, Phase, State
+from modelyard.scheduler.state import Phase, State
 from modelyard.simulation.cluster import Cluster
+from modelyard.simulation.replica import Replica
 
 
 class Broken(AssertionError):
@@ -26,6 +29,7 @@ class Watcher:
         self._assigned: set[tuple[VersionId, ReplicaId]] = set()
         self._deleted: set[str] = set()  # since it was last routed
         self._served: dict[str, set[str]] = {gateway.id: set() for gateway in cluster.gateways}
+        cluster.on_load = self.a_load_has_room
         cluster.on_step = self.after_turn
         cluster.on_stale = self.after_stale_message
 
@@ -52,43 +56,53 @@ class Watcher:
 
     def after_step(self) -> None:
         """After anything that happened anywhere."""
-        self._agents_keep_within_memory()
+        self._agents_count_what_is_true()
         self._unloads_follow_the_routes()
         if self._calm:
             self._routes_lead_to_loaded_models()
 
     # S1
-    def _agents_keep_within_memory(self) -> None:
-        for replica in self._cluster.replicas.values():
-            if replica.agent is not None:
-                used, memory = replica.agent.ledger.in_memory_bytes, replica.config.memory_bytes
-                _check(used <= memory, "S1", f"the agent of {replica.id} has spoken for {used} of {memory}")
-            if self._calm:
-                used = replica.true_bytes()
-                _check(used <= replica.config.memory_bytes, "S1", f"the server of {replica.id} really holds {used}")
+    def a_load_has_room(self, replica: Replica) -> None:
+        """When an agent orders a load, after everything that it decided with it."""
+        assert replica.agent is not None
+        used, memory = replica.agent.ledger.in_memory_bytes, replica.config.memory_bytes
+        _check(used <= memory, "S1", f"the agent of {replica.id} has spoken for {used} of {memory}")
+
+    def _agents_count_what_is_true(self) -> None:
+        """What is loaded counts what it really takes, and fits by itself. Models may grow where all is not calm."""
+        for replica in self._cluster.replicas.values() if self._calm else ():
+            agent = replica.agent
+            for version, entry in agent.entries.items() if agent is not None else ():
+                if entry.phase is AgentPhase.LOADED:
+                    assert agent is not None
+                    counted = agent.ledger.accounted_bytes(version)
+                    true = replica.taken_bytes(replica.held[version])
+                    _check(counted == true, "S1", f"{version} takes {true} on {replica.id}, and counts {counted}")
+                    _check(true <= replica.config.memory_bytes, "S9", f"{version} is larger than {replica.id}")
 
     # S2, S6, S9
-    def _bytes_add_up(self, state: State, assigned: frozenset[ReplicaId]) -> None:
-        """`assigned`: the replicas that were given something new. What an agent turns out to hold may be too much."""
+    def _bytes_add_up(self, state: State, assigned: frozenset[tuple[VersionId, ReplicaId]]) -> None:
+        """`assigned`: what is new where. What an agent turns out to hold, or measures, may be too much."""
+        given = {replica for _, replica in assigned}
         for replica in state.replicas():
             counted = sum(a.accounted_bytes for a in replica.assignments.values())
             _check(
                 counted == replica.assigned_bytes, "S2", f"{replica.id}: {counted} counted, {replica.assigned_bytes}"
             )
-            if replica.config is not None and replica.id in assigned:
+            if replica.config is not None and replica.id in given:
                 most = replica.config.assignable_bytes
                 _check(counted <= most, "S2", f"{replica.id} has {counted} assigned of {most}")
             for assignment in replica.assignments.values():
                 version = state.version(assignment.version)
                 known = version is not None and version.assignments.get(replica.id) is assignment
                 _check(known, "S6", f"{assignment.version} on {replica.id} stands in one index only")
-                if replica.config is not None and assignment.phase in HOLDING:
+                if replica.config is not None and (assignment.version, replica.id) in assigned:
                     fits = assignment.accounted_bytes <= replica.config.memory_bytes
                     _check(fits, "S9", f"{assignment.version} is larger than {replica.id}")
 
-    def _newly_assigned(self, state: State, effects: list[messages.Effect]) -> frozenset[ReplicaId]:
+    def _newly_assigned(self, state: State, effects: list[messages.Effect]) -> frozenset[tuple[VersionId, ReplicaId]]:
         fresh = {
-            it.replica
+            (it.version, it.replica)
             for effect in effects
             if isinstance(effect, messages.Journal)
             for it in effect.writes
@@ -179,6 +193,10 @@ class Watcher:
                 there = state.assignment(version, replica.id)
                 held = there is not None and there.phase is Phase.LOADED
                 _check(held, "L4", f"{version} is left in the memory of {replica.id}")
+                counted, true = there.accounted_bytes if there else 0, replica.taken_bytes(replica.held[version])
+                near = abs(counted - true) * MEASURE_PARTS <= max(true, counted)
+                _check(near, "S2", f"{version} takes {true} on {replica.id}, and counts {counted}")
+                _check(true <= replica.config.memory_bytes, "S9", f"{version} is larger than {replica.id}")
         self._routes_lead_to_loaded_models()
 
     def _nothing_is_left(self, state: State, name: str) -> None:
@@ -200,7 +218,7 @@ class Watcher:
             older = rollout.standby(record)
             if older is not None:
                 kept = record.route is not None or not isinstance(
-                    place(demand_for(older, record), state.servers.values()), Placement
+                    place(demand_for(state, older), state.servers.values()), Placement
                 )
                 _check(kept, "S5", f"{older.id} served before {version.id} failed, and is nowhere now")
         others = [v.number for v in record.versions.values() if v is not version]
@@ -218,7 +236,7 @@ class Watcher:
         _check(
             bool(record.wanted.unplaceable), "L1", f"{model.name} is on {len(loaded)} replicas and says only: {said}"
         )
-        outcome = place(demand_for(record.wanted, record), state.servers.values())
+        outcome = place(demand_for(state, record.wanted), state.servers.values())
         more = isinstance(outcome, Placement) and len(outcome.replicas) > len(loaded)
         _check(not more, "L1", f"{model.name} could be placed and is not: {outcome}")
 

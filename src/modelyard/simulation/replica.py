@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from modelyard.agent import messages as agent_messages
 from modelyard.agent.machine import Agent
-from modelyard.domain.agent_protocol import ModelEvent, ModelVersion, Operation, OperationKind, Subscription
+from modelyard.domain.agent_protocol import (
+    ModelEvent,
+    ModelMeasure,
+    ModelVersion,
+    Operation,
+    OperationKind,
+    Subscription,
+)
+from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.server import ReplicaConfig
 from modelyard.simulation.events import Timeline
@@ -13,15 +21,19 @@ from modelyard.simulation.events import Timeline
 
 @dataclass(frozen=True)
 class Troubles:
-    """How often things go wrong, from 0 (never) to 1."""
+    """How often things go wrong, from 0 (never) to 1. `grows`: what a model takes more than when it was loaded."""
 
     load_fails: float = 0.0
     unload_fails: float = 0.0
     fetch_fails: float = 0.0
+    grows: float = 0.0
 
 
 class Replica:
-    """`on_unload` is told when a version is really taken out of the server by order."""
+    """`on_load` is told when the agent orders a load, `on_unload` when a version is taken out of the server by order.
+
+    `taken_bytes`: what a model really takes in memory, which its server measures.
+    """
 
     def __init__(
         self,
@@ -32,6 +44,9 @@ class Replica:
         subscribe: Callable[["Replica", str, Subscription], None],
         tell: Callable[["Replica", str, ModelEvent], None],
         on_unload: Callable[["Replica", VersionId], None],
+        on_load: Callable[["Replica"], None],
+        report: Callable[["Replica", str, tuple[ModelMeasure, ...]], None],
+        taken_bytes: Callable[[Model], int],
     ) -> None:
         self.id, self.config = id, config
         self.troubles = Troubles()
@@ -40,7 +55,8 @@ class Replica:
         self.server_up = True
         self.agent: Agent | None = None
         self._timeline = timeline
-        self._subscribe, self._tell, self._on_unload = subscribe, tell, on_unload
+        self._subscribe, self._tell, self._on_unload, self._report = subscribe, tell, on_unload, report
+        self._on_load, self._taken_bytes = on_load, taken_bytes
         self._life = 0  # of the agent; what an earlier one started ends nowhere
         self._server_life = 0
         self._sessions = 0
@@ -51,7 +67,7 @@ class Replica:
     def start_agent(self) -> None:
         assert self.agent is None
         self._life += 1
-        self.agent = Agent(self.id, self.config)
+        self.agent = Agent(self.id, self.config, least_measured_bytes=0)
         self._hear(agent_messages.Restored(tuple(self.disk.values())))
         self._watch_server()
         life = self._life
@@ -95,7 +111,10 @@ class Replica:
 
     def true_bytes(self) -> int:
         """What the server's memory really holds."""
-        return sum((it.model.spec.memory_bytes or 0) for it in self.held.values()) + sum(self._loading.values())
+        return sum(self.taken_bytes(it) for it in self.held.values()) + sum(self._loading.values())
+
+    def taken_bytes(self, it: ModelVersion) -> int:
+        return round(self._taken_bytes(it.model) * (1 + self.troubles.grows))
 
     def _watch_server(self) -> None:
         """Looks every half second, as the real agent does; a restart in between shows as down, then ready."""
@@ -111,16 +130,26 @@ class Replica:
                 seen = self._server_life
                 models = frozenset(str(v) for v in self.held)
                 self._hear(agent_messages.ServerReady(models, self._timeline.now))
+                figures = {id: agent_messages.Figure(self.taken_bytes(it)) for id, it in self.held.items()}
+                self._hear(agent_messages.Measured(figures, self._timeline.now))
+                self._tell_measures()
             self._timeline.after(0.5, look)
 
         self._timeline.after(0.01, look)
+
+    def _tell_measures(self) -> None:
+        if self.agent is not None and self.agent.session is not None and (measures := self.agent.take_measures()):
+            self._report(self, self.agent.session, measures)
 
     # -- effects
 
     def _hear(self, event: agent_messages.Event) -> None:
         if self.agent is None:
             return
-        for effect in self.agent.handle([event], self._timeline.now):
+        effects = self.agent.handle([event], self._timeline.now)
+        if any(isinstance(it, agent_messages.Load) for it in effects):
+            self._on_load(self)
+        for effect in effects:
             self._perform(effect)
 
     def _later(self, call: Callable[[], None], most_seconds: float) -> None:
@@ -133,9 +162,10 @@ class Replica:
             case agent_messages.Subscribe(session, subscription):
                 self._subscribe(self, session, subscription)
             case agent_messages.Tell(session, event):
+                self._tell_measures()
                 self._tell(self, session, event)
-            case agent_messages.Save(model_version, artifact):
-                self.disk[model_version.id] = agent_messages.Kept(model_version, artifact)
+            case agent_messages.Save(model_version, artifact, measured_bytes):
+                self.disk[model_version.id] = agent_messages.Kept(model_version, artifact, measured_bytes)
             case agent_messages.Forget(version):
                 self.disk.pop(version, None)
             case agent_messages.Fetch(model_version):
@@ -162,7 +192,7 @@ class Replica:
     def _load(self, it: ModelVersion) -> None:
         life, agent_life = self._server_life, self._life
         if self.server_up:
-            self._loading[it.id] = it.model.spec.memory_bytes or 0
+            self._loading[it.id] = self.taken_bytes(it)
         failed = self._happens(self.troubles.load_fails)
 
         def end() -> None:
@@ -174,7 +204,7 @@ class Replica:
                 outcome = agent_messages.LoadFailed(it.id, "a bad artifact")
                 if not failed:
                     self.held[it.id] = it
-                    outcome = agent_messages.Loaded(it.id, 5)
+                    outcome = agent_messages.Loaded(it.id, 5, agent_messages.Figure(self.taken_bytes(it)))
             if self._life == agent_life:
                 self._hear(outcome)
 

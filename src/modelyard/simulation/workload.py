@@ -167,6 +167,6 @@ class Workload:
     def _trouble(self) -> None:
         replica = self._cluster.replicas[self._replica()]
         bad = self._chance.choice((0.0, 0.3, 1.0))
-        kinds = {"load_fails": bad, "unload_fails": bad / 2, "fetch_fails": bad / 2}
+        kinds = {"load_fails": bad, "unload_fails": bad / 2, "fetch_fails": bad / 2, "grows": bad}
         self._cluster.log(f"trouble on {replica.id}: {kinds}")
         replica.troubles = Troubles(**kinds)

@@ -6,6 +6,7 @@ from modelyard.domain.model import Replicas
 from modelyard.domain.names import ReplicaId, VersionId
 from modelyard.domain.server import ReplicaConfig, ServerNotice
 from modelyard.scheduler.placement.demand import Demand
+from modelyard.scheduler.sizes import Size
 from modelyard.scheduler.state import Assignment, Link, Phase, Replica, Server
 
 
@@ -70,7 +71,7 @@ def demand(
 
     return Demand(
         "iris",
-        memory,
+        Size(memory),
         Replicas(replicas, minimum),
         frozenset(requires),
         server,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from modelyard.domain.model import Replicas
 from modelyard.domain.names import ReplicaId
-from modelyard.scheduler.state import GOING, HOLDING, ModelRecord, Phase, Version
+from modelyard.scheduler.sizes import Size
+from modelyard.scheduler.state import GOING, HOLDING, Phase, Replica, State, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Demand:
     """`held`: replicas that hold the version, or are loading it; `failed`: replicas that could not, and why."""
 
     name: str
-    needed_bytes: int
+    size: Size
     replicas: Replicas
     requirements: frozenset[str] = frozenset()
     server: str | None = None
@@ -27,14 +28,21 @@ class Demand:
     # Where requests go now, of those that hold it.
     routed: frozenset[ReplicaId] = frozenset()
 
+    def needed_bytes(self, replica: Replica) -> int:
+        return self.size.needed_bytes(as_declared=replica.accounts_for_itself)
 
-def demand_for(version: Version, record: ModelRecord | None) -> Demand:
+    def needs(self, replica: Replica) -> str:
+        """`needs 12.3Mi (measured; 1Mi declared)`."""
+        return f"needs {self.size.in_words(as_declared=replica.accounts_for_itself)}"
+
+
+def demand_for(state: State, version: Version) -> Demand:
     """What is to be placed, with where it is now."""
-    spec = version.model.spec
+    spec, record = version.model.spec, state.models.get(version.model.name)
     assignments = version.assignments.values()
     return Demand(
         name=version.model.name,
-        needed_bytes=version.needed_bytes,
+        size=state.size(version),
         replicas=version.model.replicas,
         requirements=spec.requirements,
         server=spec.server,

@@ -66,15 +66,15 @@ def settled(demand: Demand, _server: Server, replica: Replica) -> str | None:
 def small_enough(demand: Demand, _server: Server, replica: Replica) -> str | None:
     """Overcommit adds models, never size: one model must fit physical memory by itself."""
     assert replica.config is not None
-    if demand.needed_bytes <= replica.config.memory_bytes:
+    if demand.needed_bytes(replica) <= replica.config.memory_bytes:
         return None
-    return f"needs {quantity(demand.needed_bytes)}, the replica has {quantity(replica.config.memory_bytes)} in all"
+    return f"{demand.needs(replica)}, the replica has {quantity(replica.config.memory_bytes)} in all"
 
 
 def roomy(demand: Demand, _server: Server, replica: Replica) -> str | None:
-    if demand.needed_bytes <= max(0, replica.free_bytes) or replica.id in demand.held:
+    if demand.needed_bytes(replica) <= max(0, replica.free_bytes) or replica.id in demand.held:
         return None
-    short = f"needs {quantity(demand.needed_bytes)}, {quantity(max(0, replica.free_bytes))} free"
+    short = f"{demand.needs(replica)}, {quantity(max(0, replica.free_bytes))} free"
     version = demand.beside.get(replica.id)
     return short if version is None else f"{short}: does not fit beside version {version}"
 
