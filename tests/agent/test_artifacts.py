@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from modelyard.agent import download
 from modelyard.agent.artifacts import Artifacts
 from modelyard.agent.problems import ArtifactProblem
 from modelyard.agent.settings import Limits
+from modelyard.agent.storage import transfer, website
+from modelyard.agent.storage.sources import Sources
 from modelyard.domain.model import Artifact
 from modelyard.domain.names import VersionId
 from tests.agent.peers import http_server
@@ -23,13 +24,13 @@ LIMITS = Limits(download_tries=3, artifact_bytes=1 << 20, artifact_files=50, rea
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(transfer, "FIRST_WAIT_SECONDS", 0.01)
 
 
 @pytest.fixture
 async def cache(tmp_path: Path) -> AsyncIterator[Artifacts]:
-    async with download.client(LIMITS) as http:
-        it = Artifacts(tmp_path / "agent", http, LIMITS)
+    async with website.client(LIMITS) as http:
+        it = Artifacts(tmp_path / "agent", Sources(http, tmp_path / "secrets", LIMITS), LIMITS)
         it.open({})
         yield it
 
@@ -146,7 +147,7 @@ async def test_bad_downloads_leave_nothing(
         with pytest.raises(ArtifactProblem) as caught:
             await cache.fetch(IRIS, Artifact(url + path))
     assert reason in str(caught.value)
-    assert url + path in str(caught.value)
+    assert (url + path).partition("?")[0] in str(caught.value)
     assert left(tmp_path) == []
 
 
@@ -157,8 +158,11 @@ async def test_bad_downloads_leave_nothing(
         ("models/iris", "a local path must be absolute"),
         ("/no/such/model", "/no/such/model does not exist"),
         ("file://elsewhere/model", "must name a path on this machine"),
-        ("s3://models/iris", "s3:// is not supported yet; use a local path, file://, http:// and https://"),
-        ("gs://models/iris", "gs:// is not supported yet"),
+        ("ftp://models/iris", "there is no storage called 'ftp': use s3://, gs:// or az://, or name a secret"),
+        ("s3://models", "it names a whole bucket"),
+        ("s3:", "it names no bucket"),
+        ("s3://models/a/../b", "its path may not hold"),
+        ("s3,access_key_id=x:models/a", "this is no uri that is understood"),
         ("http://127.0.0.1:1/model.onnx", "(tried 3 times)"),
         ("http:///x", "cannot download http:///x"),
     ],
@@ -180,13 +184,13 @@ async def test_an_empty_folder_and_a_pipe_are_no_models(cache: Artifacts, tmp_pa
 
 async def test_a_full_disk_is_named(cache: Artifacts, monkeypatch: pytest.MonkeyPatch) -> None:
     # /dev/full answers every write with "no space left": the kernel's own error, without a full disk.
-    original = Path.open
+    original = os.open
 
-    def to_full(self: Path, *arguments: object, **more: object) -> object:
-        path = Path("/dev/full") if self.name == "model.onnx" else self
-        return original(path, *arguments, **more)  # type: ignore[call-overload]
+    def to_full(path: Path, flags: int, *more: int) -> int:
+        return original("/dev/full" if Path(path).name == "model.onnx" else path, flags, *more)
 
-    monkeypatch.setattr(Path, "open", to_full)
+    monkeypatch.setattr(os, "open", to_full)
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, chunk, _offset: os.write(descriptor, chunk))
     async with http_server(lambda *_: (200, {}, b"x" * 100_000)) as url:
         with pytest.raises(ArtifactProblem, match="the disk is full"):
             await cache.fetch(IRIS, Artifact(f"{url}/model.onnx"))
@@ -222,7 +226,7 @@ async def test_a_download_that_breaks_off_is_not_taken_for_the_file(cache: Artif
 
     def answer(_method: str, _path: str, _body: bytes) -> tuple[int, dict[str, str], bytes]:
         tries.append(1)
-        return 200, ({"content-length": "10"} if len(tries) == 1 else {}), b"whole"
+        return 200, {"content-length": "5"}, b"wh" if len(tries) == 1 else b"whole"
 
     async with http_server(answer) as url:
         key = await cache.fetch(IRIS, Artifact(f"{url}/model.onnx"))
@@ -305,8 +309,8 @@ async def test_opening_keeps_what_is_in_use_and_clears_the_rest(cache: Artifacts
         (tmp_path / version.model).write_bytes(version.model.encode())
         keys.append(await cache.fetch(version, Artifact(str(tmp_path / version.model))))
     (tmp_path / "agent" / "artifacts" / "tmp" / "half").write_bytes(b"done")
-    async with download.client(LIMITS) as http:
-        cache = Artifacts(tmp_path / "agent", http, LIMITS)
+    async with website.client(LIMITS) as http:
+        cache = Artifacts(tmp_path / "agent", Sources(http, tmp_path / "secrets", LIMITS), LIMITS)
         cache.open({IRIS: keys[0]})
     assert cache.have(keys[0])
     assert not cache.have(keys[1])

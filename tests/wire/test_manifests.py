@@ -94,7 +94,6 @@ def test_a_model_with_every_field_is_taken_and_what_has_no_effect_is_said() -> N
         "spec.explainer has no effect yet",
         "spec.logger has no effect yet",
         "spec.dataflow.cleanTopicsOnDelete has no effect yet",
-        "spec.secretName has no effect yet",
         "spec.maxReplicas has no effect yet",
         "spec.preloaded has no effect yet",
         "spec.dedicated has no effect yet",

@@ -47,6 +47,7 @@ FLAGS = (
     Flag("over-commit-percentage", "SELDON_OVERCOMMIT_PERCENTAGE", "0", "not built yet: taken as 0"),
     Flag("agent-folder", None, "/mnt/agent", "for state and cached artifacts"),
     Flag("repository", "MLSERVER_MODELS_DIR", None, "the server's model repository; <agent folder>/models"),
+    Flag("secrets", "MODELYARD_SECRETS", None, "credentials for storages, a file each; <agent folder>/secrets"),
     Flag("debug-grpc-port", "SELDON_DEBUG_GRPC_PORT", "7777", "of AgentDebugService; 0 takes a free one"),
     Flag("server-wait-minutes", "SELDON_MAX_ELAPSED_TIME_READY_SUB_SERVICE_BEFORE_START_MINUTES", "15",
          "how long the server may take to be ready before that is complained of"),
@@ -91,6 +92,7 @@ def _settings(values: Mapping[str, tuple[str, str]], environment: Mapping[str, s
     agent_folder = Path(values["agent-folder"][0])
     repository = Path(values["repository"][0]) if "repository" in values else agent_folder / "models"
     server_type = _server_type(values)
+    secrets = Path(values["secrets"][0]) if "secrets" in values else agent_folder / "secrets"
     server = Endpoint(
         host, _whole(values, "inference-http-port", 1, 65535), _whole(values, "inference-grpc-port", 1, 65535)
     )
@@ -111,7 +113,7 @@ def _settings(values: Mapping[str, tuple[str, str]], environment: Mapping[str, s
         server_type=server_type,
         parallel_workers=_whole(values, "parallel-workers", 0, 1000),
         upstream=None if door is None else server,
-        folders=Folders(agent_folder.absolute(), repository.absolute()),
+        folders=Folders(agent_folder.absolute(), repository.absolute(), secrets.absolute()),
         debug_address=f"127.0.0.1:{_whole(values, 'debug-grpc-port', 0, 65535)}",
         limits=Limits(
             server_wait_seconds=_number(values, "server-wait-minutes") * 60,

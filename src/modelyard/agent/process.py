@@ -9,7 +9,7 @@ import logging
 from dataclasses import replace
 from typing import assert_never
 
-from modelyard.agent import door_files, download
+from modelyard.agent import door_files
 from modelyard.agent.artifacts import Artifacts
 from modelyard.agent.debug import DebugService
 from modelyard.agent.door import Door, NoDoor
@@ -39,6 +39,8 @@ from modelyard.agent.servers import kinds
 from modelyard.agent.servers.v2 import V2Server
 from modelyard.agent.session import Session
 from modelyard.agent.settings import Settings
+from modelyard.agent.storage import website
+from modelyard.agent.storage.sources import Sources
 from modelyard.agent.store import Store
 from modelyard.agent.watch import Watch
 from modelyard.agent.work import Work
@@ -68,8 +70,9 @@ class AgentProcess:
         """Raises `Superseded`, `Refused` (the debug port is busy) and OSError (the folders cannot be used)."""
         settings, limits = self.settings, self.settings.limits
         server = kinds.server(settings)
-        http = download.client(limits)
-        artifacts = Artifacts(settings.folders.agent, http, limits, numbered=not server.picks_folder)
+        http = website.client(limits)
+        sources = Sources(http, settings.folders.secrets, limits)
+        artifacts = Artifacts(settings.folders.agent, sources, limits, numbered=not server.picks_folder)
         door = self.door
         watch = Watch(server, door, self._mailbox.put, complain_after_seconds=limits.server_wait_seconds)
         measuring = Measuring(server, self._mailbox.put)
@@ -104,7 +107,10 @@ class AgentProcess:
         self._folders.open()
         found = self._store.open()
         kept = tuple(_kept(it, artifacts, server) for it in found.kept)
-        artifacts.open({it.model_version.id: it.artifact for it in kept if it.artifact is not None})
+        artifacts.open(
+            {it.model_version.id: it.artifact for it in kept if it.artifact is not None},
+            [it.model_version.id for it in kept if it.artifact is None],
+        )
         ours = {it.model_version.id for it in kept}
         strays = tuple(version for version in self._folders.found() if version not in ours)
         if kept or strays:

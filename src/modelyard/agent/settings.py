@@ -11,10 +11,12 @@ from modelyard.proxy.desired import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """`agent`: state and cached artifacts. `repository`: the inference server's model repository."""
+    """`agent`: state and cached artifacts. `repository`: the inference server's model repository. `secrets`: files
+    with credentials for storages."""
 
     agent: Path
     repository: Path
+    secrets: Path = Path("/mnt/agent/secrets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Limits:
     artifact_bytes: int = 64 << 30
     artifact_files: int = 100_000
     download_tries: int = 5
+    part_bytes: int = 8 << 20  # larger files are downloaded in parts, and go on from the parts that are there
+    parts_at_once: int = 8
     fetches_at_once: int = 4
     loads_at_once: int = 4
 

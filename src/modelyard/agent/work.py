@@ -75,8 +75,6 @@ class Work:
 
     async def _fetch(self, effect: Fetch) -> None:
         version, artifact = effect.model_version.id, effect.model_version.model.spec.artifact
-        if artifact.storage:
-            log.info("%s: storageConfig is ignored: %s needs no credentials", version, artifact.uri)
         event: Event
         try:
             async with self._fetch_turn:
@@ -86,7 +84,7 @@ class Work:
         except ModelyardError as error:
             event = FetchFailed(version, str(error))
         except OSError as error:
-            event = FetchFailed(version, f"cannot fetch {artifact.uri}: {error.strerror or error}")
+            event = FetchFailed(version, f"cannot fetch {artifact.shown}: {error.strerror or error}")
         self._fetches.pop(version, None)  # from here on there is nothing to call off
         await self._emit(event)
 

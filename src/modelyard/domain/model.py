@@ -2,16 +2,26 @@
 
 from dataclasses import dataclass, replace
 
+from modelyard.kit import redact
+
 DEFAULT_REPLICAS = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Artifact:
     """Where a model's files are. `storage` is opaque: the secret or rclone configuration as it came."""
 
     uri: str
     version: int | None = None
     storage: bytes = b""
+
+    @property
+    def shown(self) -> str:
+        """The uri without credentials: for logs, histories and sentences."""
+        return redact.uri(self.uri)
+
+    def __repr__(self) -> str:
+        return f"Artifact(uri={self.shown!r}, version={self.version!r}{', storage=…' if self.storage else ''})"
 
 
 @dataclass(frozen=True, slots=True)

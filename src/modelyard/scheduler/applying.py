@@ -85,7 +85,7 @@ def _add_version(record: ModelRecord, model: Model, turn: Turn) -> None:
         PutModel(record.name, record.latest, deleting=False),
         PutVersion(version.model_version(), took_over=False),
     ]
-    turn.note_model(record.name, f"version {record.latest} is wanted: {model.spec.artifact.uri}")
+    turn.note_model(record.name, f"version {record.latest} is wanted: {model.spec.artifact.shown}")
 
 
 def _update_version(state: State, version: Version, model: Model, turn: Turn) -> ApplyOutcome:

@@ -6,6 +6,7 @@ What the domain does not act on travels in the `carried` bytes, serialised, so t
 from typing import TypeAlias
 
 from modelyard.domain.model import Artifact, Model, ModelSpec, Replicas
+from modelyard.kit import redact
 from modelyard.wire._pb2.seldon.mlops.scheduler import scheduler_pb2 as pb
 
 ModelMessage: TypeAlias = pb.Model
@@ -97,6 +98,26 @@ def encode_spec(spec: ModelSpec) -> pb.ModelSpec:
     if spec.server is not None:
         message.server = spec.server
     message.parameters.extend(pb.ParameterSpec(name=name, value=value) for name, value in spec.parameters)
+    return message
+
+
+def decode_storage(artifact: Artifact) -> tuple[str, str]:
+    """The name of the artifact's secret, and the rclone configuration given in its stead; empty where not given."""
+    config = pb.StorageConfig.FromString(artifact.storage)
+    return config.storageSecretName, config.storageRcloneConfig
+
+
+def encode_storage(secret: str) -> bytes:
+    """An artifact's `storage` that names a secret; nothing for no name."""
+    return pb.StorageConfig(storageSecretName=secret).SerializeToString(deterministic=True) if secret else b""
+
+
+def redact_model(message: ModelMessage) -> ModelMessage:
+    """The message without credentials, in place: what a status may show of a model."""
+    spec = message.modelSpec
+    spec.uri = redact.uri(spec.uri)
+    if spec.storageConfig.HasField("storageRcloneConfig"):
+        spec.storageConfig.storageRcloneConfig = redact.HIDDEN
     return message
 
 

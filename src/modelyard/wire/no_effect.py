@@ -16,7 +16,6 @@ def without_effect(model: Model) -> tuple[str, ...]:
         "spec.logger": deployment.logPayloads,
         "spec.dataflow.cleanTopicsOnDelete": message.dataflowSpec.cleanTopicsOnDelete,
         "streamSpec": message.HasField("streamSpec"),
-        "spec.secretName": spec.storageConfig.HasField("config"),
         "spec.maxReplicas": model.replicas.maximum is not None,
     }
     return tuple(f"{name} {NOT_YET}" for name, given in present.items() if given)

@@ -22,7 +22,7 @@ from modelyard.domain.status import (
 from modelyard.wire._pb2.modelyard.v1 import control_pb2 as ours
 from modelyard.wire._pb2.seldon.mlops.scheduler import scheduler_pb2 as pb
 from modelyard.wire.control import decode_server_manifest, encode_server_manifest
-from modelyard.wire.models import decode_model, encode_model
+from modelyard.wire.models import decode_model, encode_model, redact_model
 from modelyard.wire.times import decode_time, encode_time
 
 ModelReference: TypeAlias = pb.ModelReference
@@ -76,7 +76,7 @@ def encode_model_status(it: ModelStatus) -> ModelStatusResponse:
     message = pb.ModelStatusResponse(modelName=it.name, deleted=it.deleted)
     for version in it.versions:
         added = message.versions.add(
-            version=version.version, serverName=version.server, modelDefn=encode_model(version.model)
+            version=version.version, serverName=version.server, modelDefn=redact_model(encode_model(version.model))
         )
         if version.model.kubernetes_namespace or version.model.kubernetes_generation:
             added.kubernetesMeta.CopyFrom(added.modelDefn.meta.kubernetesMeta)
