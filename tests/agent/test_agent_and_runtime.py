@@ -116,7 +116,7 @@ async def test_what_cannot_be_loaded_says_why_and_leaves_nothing(replica: Replic
     (replica.folder / "nonsense" / "model.joblib").write_bytes(b"not a model")
     nonsense = a_version("nonsense", uri=str(replica.folder / "nonsense"))
     missing = a_version("missing", uri="/no/such/folder")
-    bucket = a_version("bucket", uri="s3://models/iris")
+    bucket = a_version("bucket", uri="nowhere://models/iris")
     for it in (nonsense, missing, bucket):
         replica.scheduler.load(it)
     event = await replica.scheduler.hears(ModelEventKind.LOAD_FAILED, nonsense)
@@ -124,7 +124,7 @@ async def test_what_cannot_be_loaded_says_why_and_leaves_nothing(replica: Replic
     event = await replica.scheduler.hears(ModelEventKind.LOAD_FAILED, missing)
     assert event.message == "cannot fetch /no/such/folder: /no/such/folder does not exist"
     event = await replica.scheduler.hears(ModelEventKind.LOAD_FAILED, bucket)
-    assert "s3:// is not supported yet" in event.message
+    assert "storage called 'nowhere': use s3://, gs:// or az://, or name a secret" in event.message
     assert replica.on_disk() == []
 
 

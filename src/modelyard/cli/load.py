@@ -11,7 +11,9 @@ from modelyard.kit.errors import InvalidInput
 
 def load(
     name: Annotated[str, typer.Argument(help="The model's name: lower-case letters, digits and -.")],
-    uri: Annotated[str, typer.Argument(help="Where its files are: a folder or file, file://…, http(s)://….")],
+    uri: Annotated[
+        str, typer.Argument(help="Where its files are: a folder or file, http(s)://…, s3://…, gs://…, az://….")
+    ],
     requires: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,6 +35,10 @@ def load(
         int | None, typer.Option(metavar="N", help="Fewer than --replicas are enough.", show_default=False)
     ] = None,
     server: Annotated[str | None, typer.Option(metavar="S", help="Only on this server.", show_default=False)] = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="The secret with its storage's credentials.", show_default=False),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Change nothing; say where it would go, and why not to other replicas."),
@@ -60,6 +66,7 @@ def load(
             replicas=replicas,
             min_replicas=min_replicas,
             server=server,
+            secret=secret,
             dry_run=dry_run,
         ),
         scheduler=scheduler,

@@ -46,6 +46,16 @@ def up(
         int,
         typer.Option(metavar="N", help="Gateway at N, xDS N+2, scheduler API N+4, agent service N+5, N+8 reserved."),
     ] = system.DEFAULT_PORT_BASE,
+    secrets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="MODELYARD_SECRETS",
+            help="Credentials for storages, a file each [default: `secrets` in the state directory].",
+            show_default=False,
+            show_envvar=True,
+        ),
+    ] = None,
     detach_: Annotated[
         bool, typer.Option("--detach", "-d", help="Return once the system is ready and leave it running.")
     ] = False,
@@ -60,6 +70,7 @@ def up(
         replicas=replicas,
         memory=memory,
         overcommit=overcommit,
+        secrets=secrets,
     )
     console = Console()
     if detach_:

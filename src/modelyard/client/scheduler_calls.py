@@ -20,6 +20,7 @@ from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound, TimedOu
 from modelyard.wire import control, grpc_server, service, statuses
 from modelyard.wire.manifest_values import replicas_from
 from modelyard.wire.manifests import Manifest, check_name, parse_manifest
+from modelyard.wire.models import encode_storage
 from modelyard.wire.quantities import parse_bytes
 
 SUBSCRIBER = "modelyard client"
@@ -71,17 +72,19 @@ class SchedulerCalls:
         server: str | None = None,
         artifact_version: int | None = None,
         parameters: Mapping[str, str] | None = None,
+        secret: str | None = None,
         dry_run: bool = False,
     ) -> Applied:
         """Load a model, or change one. Returns once it is accepted; `wait` until it is Available.
 
-        `memory` is in bytes or a quantity such as "500M"; `requires` are capabilities such as "onnx".
+        `memory` is in bytes or a quantity such as "500M"; `requires` are capabilities such as "onnx"; `secret` names
+        the credentials of its storage.
         """
         counts = replicas_from(replicas, min_replicas, max_replicas)
         if problem := counts.problem():
             raise InvalidInput(problem)
         spec = ModelSpec(
-            artifact=Artifact(uri, artifact_version),
+            artifact=Artifact(uri, artifact_version, encode_storage(secret or "")),
             requirements=frozenset(requires),
             memory_bytes=None if memory is None else parse_bytes(memory),
             server=check_name(server) if server else None,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 HIDDEN = "***"
 _USER = re.compile(r"(?<=://)[^/?#\s]*@")
-_VALUE = re.compile(r"(?<=[?&;])([^=&#;\s]*)=[^&#;\s]*")
+_REMOTE_USER = re.compile(r"(?<=^)([A-Za-z0-9_-]+:)(?!//)[^/?#\s]*:[^/?#\s]*@")  # remote:user:password@bucket/path
 _CONNECTION = re.compile(r"(:?[A-Za-z0-9_-]+,).*", re.DOTALL)  # rclone's `s3,secret_access_key=…:bucket/path`
 _SHORTEST = 4  # shorter values would hide half of every sentence
 
@@ -16,7 +16,14 @@ def uri(text: str) -> str:
     if found := _CONNECTION.fullmatch(text):
         return found[1] + HIDDEN
     head, mark, query = text.partition("?")
-    return _USER.sub(f"{HIDDEN}@", head) + mark + (_VALUE.sub(rf"\1={HIDDEN}", mark + query)[1:] if mark else "")
+    head = _REMOTE_USER.sub(rf"\1{HIDDEN}@", _USER.sub(f"{HIDDEN}@", head))
+    query, fragment, rest = query.partition("#")
+    return head + mark + "".join(map(_hidden, re.split("([&;])", query))) + fragment + rest
+
+
+def _hidden(item: str) -> str:
+    name, equals, _ = item.partition("=")
+    return f"{name}={HIDDEN}" if equals else HIDDEN if item not in ("", "&", ";") else item
 
 
 def values(text: str, secrets: Iterable[str]) -> str:

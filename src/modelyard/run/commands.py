@@ -82,7 +82,12 @@ def runtime(state_dir: Path, replica: ReplicaId, ports: ReplicaPorts) -> tuple[s
 
 
 def agent(
-    state_dir: Path, replica: ReplicaId, ports: ReplicaPorts, settings: ReplicaSettings, fixed: FixedPorts
+    state_dir: Path,
+    replica: ReplicaId,
+    ports: ReplicaPorts,
+    settings: ReplicaSettings,
+    fixed: FixedPorts,
+    secrets: Path | None = None,
 ) -> tuple[str, ...]:
     folder = replica_dir(state_dir, replica)
     return _python(
@@ -100,4 +105,5 @@ def agent(
         *("--agent-folder", folder / "agent"),
         *("--repository", folder / "repository"),
         *("--debug-grpc-port", ports.debug),
+        *("--secrets", secrets or state_dir / "secrets"),
     )

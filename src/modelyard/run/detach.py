@@ -77,6 +77,7 @@ def _command(given: UpOptions) -> Sequence[str]:
         "--replicas": wish.replicas,
         "--memory": wish.memory_bytes,
         "--overcommit": wish.overcommit_percent,
+        "--secrets": given.secrets,
     }
     chosen = [text for flag, value in flags.items() if value is not None for text in (flag, str(value))]
     return (sys.executable, "-P", "-m", "modelyard.run.up", *chosen)

@@ -42,7 +42,9 @@ class LocalProvider:
         *,
         leftovers: Mapping[str, Part],
         on_problem: Callable[[str, str], None],
+        secrets: Path | None = None,
     ) -> None:
+        self._secrets = secrets
         self._supervisor = supervisor
         self._fixed = fixed
         self._leftovers = dict(leftovers)
@@ -175,7 +177,7 @@ class LocalProvider:
 
     def _agent_argv(self, replica: ReplicaId) -> tuple[str, ...]:
         it = self._replicas[replica]
-        return commands.agent(self._directory, replica, it.ports, it.settings, self._fixed)
+        return commands.agent(self._directory, replica, it.ports, it.settings, self._fixed, self._secrets)
 
     async def _claim(self, name: str, argv: tuple[str, ...]) -> Part | None:
         """The leftover of that name, if it is just what would be started; another one is ended first."""

@@ -13,11 +13,12 @@ from modelyard.wire import quantities
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """`state_dir` is absolute."""
+    """`state_dir` and `secrets` are absolute; `secrets` None: below the state directory."""
 
     state_dir: Path
     port_base: int = DEFAULT_PORT_BASE
     server: ServerWish = field(default_factory=ServerWish)
+    secrets: Path | None = None
 
 
 def check(
@@ -27,6 +28,7 @@ def check(
     replicas: int | None = None,
     memory: str | None = None,
     overcommit: int | None = None,
+    secrets: Path | None = None,
 ) -> UpOptions:
     """Raises `InvalidInput` and `NotSupported`, naming the flag."""
     ports.fixed_ports(port_base)
@@ -38,7 +40,11 @@ def check(
         raise NotSupported(
             f"--overcommit {overcommit} is not possible yet: agents cannot evict models, so it has to stay 0"
         )
-    return UpOptions(state_dir, port_base, ServerWish(replicas, _memory(memory), overcommit))
+    if secrets is not None:
+        secrets = secrets.expanduser().absolute()
+        if not secrets.is_dir():
+            raise InvalidInput(f"--secrets {secrets} is no folder: make it, with one file for each secret")
+    return UpOptions(state_dir, port_base, ServerWish(replicas, _memory(memory), overcommit), secrets)
 
 
 def _memory(text: str | None) -> int | None:

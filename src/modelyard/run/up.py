@@ -110,6 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--replicas", type=int)
     parser.add_argument("--memory")
     parser.add_argument("--overcommit", type=int)
+    parser.add_argument("--secrets", type=Path)
     parser.add_argument("--report-fd", type=int, help="where to write one JSON line: ready, or the error")
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     chosen = parser.parse_args(arguments)
@@ -122,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
             replicas=chosen.replicas,
             memory=chosen.memory,
             overcommit=chosen.overcommit,
+            secrets=chosen.secrets,
         )
         run(given, on_ready=lambda: report.send({"ready": True}))
     except ModelyardError as error:

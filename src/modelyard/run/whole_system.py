@@ -152,6 +152,7 @@ class WholeSystem:
             self._ports,
             leftovers={name: part for name, part in self._before.items() if commands.replica_of(name)},
             on_problem=lambda server, text: problems.put_nowait((server, text)),
+            secrets=self._options.secrets,
         )
         agents = f"{HOST}:{self._ports.agents}"
         watch = ServerWatch(

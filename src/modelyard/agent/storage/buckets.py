@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _STORES: Mapping[str, Any] = {S3: S3Store, GCS: GCSStore, AZURE: AzureStore}
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 256 << 10
 _LISTED_AT_ONCE = 1000
 # How obstore says that something is wrong.
 _REFUSED = (trouble.BaseError, ValueError, TypeError)

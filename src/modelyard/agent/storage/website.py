@@ -20,7 +20,6 @@ from modelyard.agent.storage.uris import WebFile
 from modelyard.kit import redact
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_CHUNK_BYTES = 1 << 20
 _WRONG = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects)
 
 
@@ -53,7 +52,7 @@ class Website:
         response = await self._answer(file, start, end)
         left = None if end is None else end - start
         try:
-            async for chunk in response.aiter_bytes(_CHUNK_BYTES):
+            async for chunk in response.aiter_bytes():  # as they come: gathered ones would be lost with the connection
                 if left is not None and len(chunk) >= left:
                     yield chunk[:left]  # the first answer may hold more than this part
                     return
