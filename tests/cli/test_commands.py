@@ -133,6 +133,7 @@ def test_lists_are_tables_json_and_yaml(shared_yard: Yard) -> None:
     assert ["listed", "1", "Available", "2/2", "local"] in [row.split()[:5] for row in rows]
     wide = shared_yard.do("get", "models", "listed", "-o", "wide")
     assert str(IRIS_FOLDER) in wide
+    assert wide.splitlines()[1].split()[wide.splitlines()[0].split().index("MEMORY")].endswith("/1Mi")
     one = json.loads(shared_yard.do("get", "model", "listed", "-o", "json"))
     (version,) = one["versions"]
     assert (one["name"], one["state"], version["memoryBytes"]) == ("listed", "Available", 2**20)

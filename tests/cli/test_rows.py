@@ -1,6 +1,8 @@
 """The rows of `get`, and the text of `describe`, in the corners that a small system does not reach."""
 
-from modelyard.cli import descriptions, rows, shapes
+from dataclasses import replace
+
+from modelyard.cli import descriptions, rows, shapes, sizes
 from modelyard.client.results import Explained
 from modelyard.domain.model import Artifact, Model, ModelSpec, Replicas
 from modelyard.domain.names import ReplicaId, VersionId
@@ -82,6 +84,67 @@ def test_a_model_is_described_with_all_that_is_particular_about_it() -> None:
     ):
         assert line in said, said
     assert said.index("  2  ScheduleFailed") < said.index("  1  Available for 100s")
+
+
+HELD = ReplicaModelStatus(
+    VersionId("m", 2), ReplicaId("s", 0), ReplicaModelState.LOADED, "", 0.0, 12 << 20, 12 << 20, True, "not compiled"
+)
+FETCHING = ReplicaModelStatus(
+    VersionId("m", 2),
+    ReplicaId("s", 1),
+    ReplicaModelState.LOADING,
+    "",
+    0.0,
+    1536,
+    fetched_bytes=340,
+    fetch_total_bytes=1000,
+)
+
+
+def placed() -> ModelStatus:
+    """As the status of the model tells it, which knows no sizes; then joined with what the server tells."""
+    loads = tuple(
+        ReplicaModelStatus(VersionId("m", 2), ReplicaId("s", index), state, "", 990.0)
+        for index, state in (
+            (0, ReplicaModelState.AVAILABLE),
+            (1, ReplicaModelState.LOADING),
+            (2, ReplicaModelState.LOADING),
+        )
+    )
+    version = VersionStatus(2, "s", ModelState.PROGRESSING, "", 1, 1, 990.0, MODEL, loads)
+    servers = ServerStatus(
+        "s", True, None, None, (replace(CONNECTED, models=(HELD,)), replace(EXPECTED, models=(FETCHING,)))
+    )
+    (status,) = sizes.joined([ModelStatus("m", (version,))], [servers])
+    return status
+
+
+def test_what_servers_tell_of_a_model_stands_beside_what_the_model_says() -> None:
+    status = placed()
+    assert [it.state for it in status.versions[0].replicas] == [
+        ReplicaModelState.AVAILABLE,
+        ReplicaModelState.LOADING,
+        ReplicaModelState.LOADING,
+    ]
+    assert rows.model(status, NOW, wide=True)[rows.MODELS_WIDE.index("MEMORY")] == "12Mi/1.5Ki"
+    said = descriptions.model_lines(status, Explained("m", 2, Explanation("", False)), ("x",), [], NOW)
+    assert "Memory:   12Mi measured, 1.5Ki declared" in said
+    for line in (
+        "s/0  Available for 10s, 12Mi measured",
+        "s/1  Loading for 10s: fetching 34 % of 1000",
+        "s/2  Loading for 10s",
+    ):
+        assert f"     {line}" in said, said
+    assert said[said.index("Notes:") :][:3] == ["Notes:", "  x", "  on s/0: not compiled"]
+    (loads,) = [it["placedOn"] for it in shapes.model(status)["versions"]]
+    assert (loads[0]["measuredBytes"], loads[0]["note"], loads[1]["fetchedBytes"]) == (12 << 20, "not compiled", 340)
+
+
+def test_a_size_that_nobody_knows_is_a_dash() -> None:
+    undeclared = replace(STATUS.versions[0], model=Model("m", ModelSpec(Artifact("u"))))
+    assert sizes.cell(STATUS.versions[0]) == "-/1.5Ki"
+    assert sizes.cell(undeclared) == "-/-"
+    assert sizes.in_words(replace(undeclared, replicas=(HELD,))) == "12Mi measured, none declared"
 
 
 def test_a_server_is_described_with_what_its_replicas_hold() -> None:

@@ -124,6 +124,10 @@ class Agent:
         gone = [ModelMeasure(version, size, resident=False) for version, size in sorted(parted.items())]
         return (*here, *gone)
 
+    def tell_all(self) -> None:
+        """Whoever heard of the versions may not have listened."""
+        self._assignments.changed.update(self.entries)
+
     def give_back(self, measures: Iterable[ModelMeasure]) -> None:
         """They were not told after all."""
         for it in measures:

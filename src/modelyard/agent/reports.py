@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 REPORT_EVERY_SECONDS = 1.0
 REPORT_SECONDS = 5.0
+# What a report came too early for, a scheduler hears with the next one of everything.
+TELL_ALL_SECONDS = 30.0
 OFFER_AGAIN_SECONDS = 10.0
 
 # How many bytes of a download are here, of how many; the second is None where nobody knows.
@@ -62,8 +64,12 @@ class Reports:
         self._understood = True
 
     async def run(self) -> None:
+        told_all = clock.now()
         while self._understood:
             await asyncio.sleep(REPORT_EVERY_SECONDS)
+            if clock.now() - told_all >= TELL_ALL_SECONDS:
+                told_all = clock.now()
+                self._agent.tell_all()
             await self.send()
 
     async def send(self) -> None:

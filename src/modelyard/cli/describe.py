@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelyard.cli import options, shapes, table
+from modelyard.cli import options, shapes, sizes, table
 from modelyard.cli.descriptions import model_lines, server_lines
 from modelyard.cli.subjects import subject_of
 from modelyard.kit import clock
@@ -46,14 +46,15 @@ def describe(
 async def _model(client: "AsyncClient", name: str, limit: int) -> tuple[list[str], dict[str, Any]]:
     from modelyard.wire.no_effect import without_effect
 
-    status = await client.model(name)
+    (status,) = sizes.joined([await client.model(name)], await client.servers())
     explained = await client.explain(name)
     history = await client.events(f"model/{name}", limit=limit)
-    notes = without_effect(status.versions[-1].model)
+    newest = status.versions[-1]
+    notes = without_effect(newest.model)
     shape = {
         **shapes.model(status),
         "explanation": shapes.explanation(explained.explanation),
-        "notes": list(notes),
+        "notes": [*notes, *sizes.notes(newest)],
         "events": shapes.events(history),
     }
     return model_lines(status, explained, notes, history, clock.now()), shape

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from modelyard.cli import rows, table, words
+from modelyard.cli import rows, sizes, table, words
 from modelyard.cli.placements import reasons
 from modelyard.cli.shapes import short
 from modelyard.client.results import Explained
-from modelyard.domain.status import ModelStatus, Note, ServerStatus, VersionStatus
-from modelyard.kit.sizes import quantity
+from modelyard.domain.status import ModelStatus, Note, ReplicaModelStatus, ServerStatus, VersionStatus
+from modelyard.kit.sizes import portion, quantity
 
 
 def model_lines(
@@ -23,9 +23,7 @@ def model_lines(
                 "Replicas": _counts(newest),
                 "URI": newest.model.spec.artifact.uri,
                 "Requires": ", ".join(sorted(newest.model.spec.requirements)),
-                "Memory": quantity(newest.model.spec.memory_bytes)
-                if newest.model.spec.memory_bytes is not None
-                else "not declared, so it counts as nothing",
+                "Memory": sizes.in_words(newest),
                 "Server": f"only {newest.model.spec.server}" if newest.model.spec.server else "",
             }
         ),
@@ -38,15 +36,21 @@ def model_lines(
         out += [
             f"     {load.replica}  {load.state.value}"
             + (f" for {words.age(load.changed_at, now)}" if load.changed_at else "")
-            + (f": {load.reason}" if load.reason else "")
+            + (f", {quantity(load.measured_bytes)} measured" if load.measured_bytes is not None else "")
+            + (f": {load.reason}" if load.reason else _fetching(load))
             for load in version.replicas
         ]
     elsewhere = reasons(explained.explanation.verdicts)
     if elsewhere:
         out += ["Not on:", *(f"  {line}" for line in elsewhere)]
+    notes = [*notes, *sizes.notes(newest)]
     if notes:
         out += ["Notes:", *(f"  {line}" for line in notes)]
     return out + _history(history)
+
+
+def _fetching(load: ReplicaModelStatus) -> str:
+    return f": fetching {portion(load.fetched_bytes, load.fetch_total_bytes)}" if load.fetched_bytes is not None else ""
 
 
 def _counts(version: VersionStatus) -> str:
@@ -94,7 +98,7 @@ def server_lines(status: ServerStatus, history: Sequence[Note], now: float) -> l
                 quantity(it.accounted_bytes),
                 f"{quantity(it.measured_bytes)} measured" if it.measured_bytes is not None else "",
                 "" if it.resident is None else "resident" if it.resident else "evicted",
-                it.reason,
+                it.reason or it.note,
             )
             for it in replica.models
         ]

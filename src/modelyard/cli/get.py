@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from modelyard.cli import options, rows, shapes, table
+from modelyard.cli import options, rows, shapes, sizes, table
 from modelyard.kit import clock
 from modelyard.kit.errors import InvalidInput, NotFound, TimedOut, Unavailable
 from modelyard.wire.manifest_problems import did_you_mean
@@ -22,10 +22,15 @@ class _Kind(NamedTuple):
     shape: Callable[[Any], dict[str, Any]]
     header: Sequence[str]
     wide_header: Sequence[str]
+    full_fetch: "Callable[[AsyncClient, str | None], Awaitable[Sequence[Any]]] | None" = None  # for more than `header`
 
 
 async def _models(client: "AsyncClient", name: str | None) -> Sequence[Any]:
     return [await client.model(name)] if name else await client.models()
+
+
+async def _models_with_sizes(client: "AsyncClient", name: str | None) -> Sequence[Any]:
+    return sizes.joined(await _models(client, name), await client.servers())
 
 
 async def _servers(client: "AsyncClient", name: str | None) -> Sequence[Any]:
@@ -39,7 +44,7 @@ async def _replicas(client: "AsyncClient", name: str | None) -> Sequence[Any]:
 
 
 _KINDS = {
-    "models": _Kind(_models, rows.model, shapes.model, rows.MODELS, rows.MODELS_WIDE),
+    "models": _Kind(_models, rows.model, shapes.model, rows.MODELS, rows.MODELS_WIDE, _models_with_sizes),
     "servers": _Kind(_servers, rows.server, shapes.server, rows.SERVERS, rows.SERVERS_WIDE),
     "replicas": _Kind(_replicas, rows.replica, shapes.replica, rows.REPLICAS, rows.REPLICAS_WIDE),
 }
@@ -69,6 +74,8 @@ def get(
     if chosen is None:
         raise InvalidInput(f"there is no kind {kind!r}{did_you_mean(kind, _KINDS)}")
     structured = output in (options.Format.JSON, options.Format.YAML)
+    if chosen.full_fetch is not None and output is not options.Format.TABLE:
+        chosen = chosen._replace(fetch=chosen.full_fetch)
     if watch and structured:
         raise InvalidInput("--watch prints a table: use -o table or -o wide with it")
     if watch:
@@ -77,7 +84,7 @@ def get(
     found = options.ask(lambda client: chosen.fetch(client, name), scheduler=scheduler, state_dir=state_dir)
     if structured:
         shaped = [chosen.shape(it) for it in found]
-        single = name is not None and chosen is not _KINDS["replicas"]
+        single = name is not None and chosen.header is not rows.REPLICAS
         table.dump(shaped[0] if single else shaped, as_yaml=output is options.Format.YAML)
         return
     if not found:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from modelyard.cli import words
+from modelyard.cli import sizes, words
 from modelyard.cli.shapes import short
 from modelyard.domain.status import ModelStatus, ReplicaState, ReplicaStatus, ServerStatus
 from modelyard.kit.sizes import quantity
@@ -30,8 +30,13 @@ def model(it: ModelStatus, now: float, *, wide: bool = False) -> tuple[str, ...]
     )
     if not wide:
         return row
-    memory = quantity(spec.memory_bytes) if spec.memory_bytes is not None else "-"
-    return (*row, memory, ",".join(sorted(spec.requirements)) or "-", spec.artifact.uri, newest.reason or "-")
+    return (
+        *row,
+        sizes.cell(newest),
+        ",".join(sorted(spec.requirements)) or "-",
+        spec.artifact.uri,
+        newest.reason or "-",
+    )
 
 
 def server(it: ServerStatus, now: float, *, wide: bool = False) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ def version(it: VersionStatus) -> dict[str, Any]:
                 state=load.state.value,
                 reason=load.reason,
                 since=words.moment(load.changed_at),
+                **taken(load),
             )
             for load in it.replicas
         ],
@@ -104,8 +105,17 @@ def held(it: ReplicaModelStatus) -> dict[str, Any]:
         state=it.state.value,
         reason=it.reason,
         accountedBytes=it.accounted_bytes,
+        **taken(it),
+    )
+
+
+def taken(it: ReplicaModelStatus) -> dict[str, Any]:
+    return _known(
         measuredBytes=it.measured_bytes,
         resident=it.resident,
+        note=it.note,
+        fetchedBytes=it.fetched_bytes,
+        fetchTotalBytes=it.fetch_total_bytes,
     )
 
 
