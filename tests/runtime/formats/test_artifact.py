@@ -186,10 +186,3 @@ def test_an_ordered_version_is_chosen_among_numbered_folders(tmp_path, files, ve
 def test_an_ordered_version_that_is_missing_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match=r"iris: there is no folder for version 3; found \[1, 2\]"):
         artifact.find(folder(tmp_path, "1/a.pkl", "2/a.pkl"), LoadOrder(artifact_version=3))
-
-
-def test_an_implementation_that_nobody_here_knows_is_named(tmp_path):
-    made = folder(tmp_path, "a.pkl")
-    (made / MLSERVER).write_text('{"implementation": "mlserver_huggingface.HuggingFaceRuntime"}')
-    with pytest.raises(InvalidInput, match=r"iris: its implementation mlserver_huggingface\.HuggingFaceRuntime is not"):
-        artifact.find(made)

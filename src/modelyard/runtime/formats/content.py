@@ -8,13 +8,18 @@ ONNX = "onnx"
 SKLEARN = "sklearn"
 XGBOOST = "xgboost"
 LIGHTGBM = "lightgbm"
-FORMATS = (ONNX, SKLEARN, XGBOOST, LIGHTGBM)
+CATBOOST = "catboost"
+MLFLOW = "mlflow"
+PYTHON = "python"
+FORMATS = (ONNX, SKLEARN, XGBOOST, LIGHTGBM, CATBOOST, MLFLOW, PYTHON)
 
 # The packages whose MLServer runtimes serve what these formats hold.
 MLSERVER_PACKAGES: Mapping[str, str] = {
     "mlserver_sklearn": SKLEARN,
     "mlserver_xgboost": XGBOOST,
     "mlserver_lightgbm": LIGHTGBM,
+    "mlserver_catboost": CATBOOST,
+    "mlserver_mlflow": MLFLOW,
     "mlserver_onnx": ONNX,
 }
 
@@ -32,7 +37,12 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
     ".json": (XGBOOST,),
     ".bst": (XGBOOST, LIGHTGBM),
     ".txt": (LIGHTGBM,),
+    ".cbm": (CATBOOST,),
 }
+# What makes a folder the model, and what may be one where nothing else is.
+MLMODEL = "MLmodel"
+CODE = ".py"
+
 # Most often no model at all (settings, a list of requirements), or a booster of either kind.
 TO_BE_LOOKED_INTO = (".json", ".bst", ".txt")
 

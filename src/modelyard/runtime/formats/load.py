@@ -67,23 +67,39 @@ def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> 
 
 def _read(found: Found, options: Options) -> Model:
     # Each library is imported by the first model that needs it: an idle runtime stays small.
-    if found.format == content.ONNX:
-        from modelyard.runtime.formats import onnx
+    match found.format:
+        case content.ONNX:
+            from modelyard.runtime.formats import onnx
 
-        return onnx.read(found.path, intra_op_threads=options.intra_op_threads, settings=found.settings)
-    if found.format in extras.FORMATS:
-        read = extras.imported(found.format, partial(_booster_reader, found.format))
-        return read(found.path, threads=options.intra_op_threads, settings=found.settings)
+            return onnx.read(found.path, intra_op_threads=options.intra_op_threads, settings=found.settings)
+        case content.SKLEARN:
+            return _read_sklearn(found, options)
+        case content.MLFLOW:
+            raise InvalidInput("MLflow folders are not served yet")
+        case content.PYTHON:
+            _check_code_may_run(found, options, "is Python code")
+            from modelyard.runtime.formats.python import model
+
+            folder = found.path if found.path.is_dir() else found.path.parent
+            return model.read(folder, found.path, found.settings)
+        case _:
+            read = extras.imported(found.format, partial(_booster_reader, found.format))
+            return read(found.path, threads=options.intra_op_threads, settings=found.settings)
+
+
+def _read_sklearn(found: Found, options: Options) -> Model:
     from modelyard.runtime.formats import sklearn
 
     if found.path.suffix == content.SKOPS:
         unpack = extras.imported("skops", _skops_reader)
         return sklearn.SklearnModel(unpack(found.path), found.path.name, found.settings)
-    if not options.pickle:
-        raise InvalidInput(
-            f"{found.path.name} is a pickle, which runs code when it is loaded: not allowed here (--no-pickle)"
-        )
+    _check_code_may_run(found, options, "is a pickle, which runs code when it is loaded")
     return sklearn.read(found.path, found.settings)
+
+
+def _check_code_may_run(found: Found, options: Options, what: str) -> None:
+    if not options.pickle:
+        raise InvalidInput(f"{found.path.name} {what}: not allowed here (--no-pickle)")
 
 
 def _booster_reader(kind: str) -> _BoosterReader:
