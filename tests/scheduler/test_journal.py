@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from modelyard.domain.agent_protocol import ModelVersion
 from modelyard.domain.model import Artifact, Model, ModelSpec, Replicas
 from modelyard.domain.names import ReplicaId, VersionId
-from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
+from modelyard.domain.server import Offers, ReplicaConfig, ServerManifest, ServerNotice
 from modelyard.domain.status import Note
 from modelyard.kit.errors import Refused
 from modelyard.scheduler.journal import Journal
@@ -49,7 +49,8 @@ MODEL = Model(
     "namespace",
     7,
 )
-CONFIG = ReplicaConfig("10.0.0.1", 8000, 9000, 1 << 40, frozenset({"sklearn", "two words", ""}), 20)
+OFFERS = Offers(grpc_over_http1=True, unix_socket="/run/a b.sock", machine="m")
+CONFIG = ReplicaConfig("10.0.0.1", 8000, 9000, 1 << 40, frozenset({"sklearn", "two words", ""}), 20, OFFERS)
 NOTICE = ServerNotice("local", 2, 1, None, False, "namespace", 9)
 MANIFEST = ServerManifest("local", Replicas(2, 1, 3), "mlserver", ("a",), ("b", "c"), 1 << 30, 10, '{"podSpec": {}}')
 

@@ -18,7 +18,7 @@ from modelyard.domain.agent_protocol import (
 )
 from modelyard.domain.model import Artifact, Model, ModelSpec, Replicas
 from modelyard.domain.names import ReplicaId, VersionId
-from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
+from modelyard.domain.server import Offers, ReplicaConfig, ServerManifest, ServerNotice
 from modelyard.domain.status import Explanation
 from modelyard.kit.errors import ModelyardError
 from modelyard.scheduler import explain, messages
@@ -164,6 +164,11 @@ class Transcript:
                 measures = tuple(ModelMeasure(_version(id), int(size)) for id, size in options.items())
                 replica = _replica(subject)
                 return messages.ModelsMeasured(replica, self._sessions[replica], measures, f"report of {replica}")
+            case "offers":
+                offers = Offers("http1" in words[2:], options.get("socket", ""), options.get("machine", ""))
+                replica = _replica(subject)
+                session = options.get("session", self._sessions[replica])
+                return messages.OffersTold(replica, session, offers, f"report of {replica}")
             case "fetched":
                 parts = {id: tuple(map(int, size.split("/"))) for id, size in options.items()}
                 measures = tuple(
@@ -250,7 +255,7 @@ class Transcript:
                     out.append(f"close    {replica} {session}: {reason}")
                 case messages.PublishRoutes(sequence, routes, endpoints):
                     for id, config in endpoints.items():
-                        out.append(f"endpoint {id} -> {f'{config.host}:{config.http_port}' if config else 'gone'}")
+                        out.append(f"endpoint {id} -> {_way(config) if config else 'gone'}")
                     for name, it in routes.items():
                         self._routes[name] = sequence
                         where = f"{it.version} on {', '.join(map(str, sorted(it.replicas)))}" if it else "nowhere"
@@ -354,3 +359,9 @@ def _without_double_blanks(lines: list[str]) -> Iterator[str]:
         if line or not blank:
             yield line
         blank = not line
+
+
+def _way(config: ReplicaConfig) -> str:
+    offers = config.offers
+    more = (*(["gRPC by HTTP/1.1"] if offers.grpc_over_http1 else []), *filter(None, [offers.unix_socket]))
+    return f"{config.host}:{config.http_port}{''.join(f', {it}' for it in more)}"

@@ -16,7 +16,7 @@ from typing import TextIO, assert_never
 from modelyard.domain.agent_protocol import ModelVersion
 from modelyard.domain.model import Replicas
 from modelyard.domain.names import ReplicaId, VersionId
-from modelyard.domain.server import ReplicaConfig, ServerManifest, ServerNotice
+from modelyard.domain.server import NO_OFFERS, Offers, ReplicaConfig, ServerManifest, ServerNotice
 from modelyard.domain.status import Note
 from modelyard.kit.errors import Refused
 from modelyard.scheduler.journal_schema import SCHEMA_STEPS, SCHEMA_VERSION
@@ -143,8 +143,9 @@ class Journal:
                 row = (
                     *(replica.server, replica.index, config.host, config.http_port, config.grpc_port),
                     *(memory, config.overcommit_percent, json.dumps(sorted(config.capabilities)), shared),
+                    "" if config.offers == NO_OFFERS else json.dumps(asdict(config.offers)),
                 )
-                db.execute("REPLACE INTO replicas VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                db.execute("REPLACE INTO replicas VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             case DropReplica(replica):
                 db.execute("DELETE FROM replicas WHERE server = ? AND replica = ?", (replica.server, replica.index))
                 db.execute("DELETE FROM assignments WHERE server = ? AND replica = ?", (replica.server, replica.index))
@@ -244,9 +245,10 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _replica(row: tuple[str, int, str, int, int, int, int, str, int]) -> PutReplica:
-    server, index, host, http_port, grpc_port, memory, overcommit, capabilities, shared = row
-    config = ReplicaConfig(host, http_port, grpc_port, memory, frozenset(json.loads(capabilities)), overcommit)
+def _replica(row: tuple[str, int, str, int, int, int, int, str, int, str]) -> PutReplica:
+    server, index, host, http_port, grpc_port, memory, overcommit, capabilities, shared, told = row
+    offers = Offers(**json.loads(told)) if told else NO_OFFERS
+    config = ReplicaConfig(host, http_port, grpc_port, memory, frozenset(json.loads(capabilities)), overcommit, offers)
     return PutReplica(ReplicaId(server, index), config, bool(shared))
 
 

@@ -38,5 +38,8 @@ CREATE TABLE sizes (
 ) STRICT;
 """
 
-SCHEMA_STEPS = (_FIRST, _MEASURED_SIZES)
+# JSON; empty: the replica offers nothing beside its ports.
+_OFFERS = "ALTER TABLE replicas ADD COLUMN offers TEXT NOT NULL DEFAULT '';"
+
+SCHEMA_STEPS = (_FIRST, _MEASURED_SIZES, _OFFERS)
 SCHEMA_VERSION = len(SCHEMA_STEPS)

@@ -2,6 +2,7 @@
 
 import pytest
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
 from modelyard.proxy.desired import Changes, Endpoint, Route, Variant
@@ -81,3 +82,52 @@ def test_a_response_put_together_from_bytes_is_a_discovery_response() -> None:
     assert (read.type_url, read.nonce, list(read.removed_resources)) == ("type", "n1", ["gone"])
     assert len(read.resources) == 200
     assert {it.name for it in read.resources} == snapshot.clusters.keys()
+
+
+OFFERED = Endpoint("127.0.0.1", 1, 2, grpc_over_http1=True, unix_socket="/a.sock", machine="m")
+REMOTE = Endpoint("10.0.0.2", 3, 4, grpc_over_http1=True)
+PLAIN = Endpoint("10.0.0.3", 5, 6)
+
+
+def ways(snapshot: Snapshot, machine: str, name: str) -> tuple[set[str], bool]:
+    """Where gateways on that machine go for this cluster, and whether they speak HTTP/1.1."""
+    encoded = snapshot.view(machine).clusters[name].encoded
+    cluster = cluster_pb2.Cluster.FromString(discovery_pb2.Resource.FromString(encoded).resource.value)
+    (locality,) = cluster.load_assignment.endpoints
+    addresses = [it.endpoint.address for it in locality.lb_endpoints]
+    (packed,) = cluster.typed_extension_protocol_options.values()
+    options = http_protocol_options_pb2.HttpProtocolOptions()
+    packed.Unpack(options)
+    return (
+        {it.pipe.path or f"{it.socket_address.address}:{it.socket_address.port_value}" for it in addresses},
+        options.explicit_http_config.HasField("http_protocol_options"),
+    )
+
+
+def test_only_gateways_on_the_same_machine_go_by_the_socket() -> None:
+    snapshot = Snapshot()
+    here, elsewhere = snapshot.view("m"), snapshot.view("n")
+    snapshot.apply(Changes(1, {"s": {"a": OFFERED, "b": REMOTE}}))
+    for name in ("s.http", "s.grpc"):
+        assert ways(snapshot, "m", name) == ({"/a.sock", "10.0.0.2:3"}, True)
+        assert ways(snapshot, "n", name) == ways(snapshot, "", name) == ({"127.0.0.1:1", "10.0.0.2:3"}, True)
+        assert here.clusters[name].version != elsewhere.clusters[name].version == snapshot.clusters[name].version
+
+
+def test_grpc_goes_over_http2_unless_all_replicas_of_the_set_offer_more() -> None:
+    snapshot = Snapshot()
+    snapshot.apply(Changes(1, {"s": {"a": OFFERED, "c": PLAIN}}))
+    assert ways(snapshot, "m", "s.http") == ({"/a.sock", "10.0.0.3:5"}, True)
+    assert ways(snapshot, "m", "s.grpc") == ({"127.0.0.1:2", "10.0.0.3:6"}, False)
+
+
+def test_a_socket_that_goes_changes_only_what_named_it() -> None:
+    snapshot = Snapshot()
+    snapshot.apply(Changes(1, {"s": {"a": OFFERED}}, {"iris": Route((Variant("s", "iris_1"),))}))
+    without = Endpoint("127.0.0.1", 1, 2, grpc_over_http1=True)
+    assert snapshot.apply(Changes(2, {"s": {"a": without}})) == Changed(frozenset({"s.http", "s.grpc"}))
+    assert ways(snapshot, "m", "s.grpc") == ({"127.0.0.1:1"}, True)
+    assert snapshot.apply(Changes(3, {"s": {"a": OFFERED}})) == Changed(frozenset({"s.http", "s.grpc"}))
+    gone = snapshot.apply(Changes(4, {"s": None}, {"iris": None}))
+    assert gone == Changed(frozenset({"s.http", "s.grpc"}), frozenset({"iris"}))
+    assert not snapshot.view("m").clusters
