@@ -32,13 +32,21 @@ class TooBusy(ModelyardError):
     grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
 
 
+class WorkerAway(Unavailable):
+    """The process that the model lives in is not there; nothing ran, so another replica may be asked."""
+
+
+class WorkerLost(Unavailable):
+    """It ended while it ran the request. Nobody else is asked: the request may be what ended it, and would end all."""
+
+
 class ModelFailed(ModelyardError):
     """The model raised while it predicted."""
 
 
 def headers_of(error: ModelyardError) -> Mapping[str, str]:
     """What goes beside the sentence, as HTTP headers or gRPC trailers, for gateways and clients that retry."""
-    if isinstance(error, NotLoaded | NotLoadedNow):
+    if isinstance(error, NotLoaded | NotLoadedNow | WorkerAway):
         return {NOT_LOADED: "true"}
     if isinstance(error, TooBusy):
         return {RETRY_AFTER: "1"}

@@ -5,10 +5,9 @@ while one waits or runs joins it. The work is done in threads, so that the event
 """
 
 import asyncio
-import ctypes
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,7 +17,8 @@ from typing import Any, TypeAlias
 
 from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound
 from modelyard.kit.tasks import TaskSet
-from modelyard.runtime.errors import NotLoaded
+from modelyard.runtime import memory
+from modelyard.runtime.errors import NotLoaded, WorkerAway
 from modelyard.runtime.formats.load import LoadedModel
 from modelyard.runtime.in_use import InUse
 from modelyard.wire.oip.loading import NOTHING_ORDERED, HeldModel, LoadOrder
@@ -26,7 +26,7 @@ from modelyard.wire.oip.nouns import IndexEntry
 
 log = logging.getLogger(__name__)
 
-Loader: TypeAlias = Callable[[Path, LoadOrder], LoadedModel]
+Loader: TypeAlias = Callable[[Path, LoadOrder], LoadedModel | Awaitable[LoadedModel]]
 
 # How long an unload waits for requests that still use the model.
 UNLOAD_WAIT_SECONDS = 10.0
@@ -72,10 +72,13 @@ class Repository:
     _background: TaskSet = field(default_factory=TaskSet)
 
     def get(self, name: str, version: str = "") -> InUse:
-        """The model as it is loaded now. Raises `NotLoaded`, or `NotFound` for another version than is loaded."""
+        """The model as it is loaded now. Raises `NotLoaded`, `WorkerAway`, or `NotFound` for another version than is loaded."""
         entry = self._entries.get(name)
         if entry is None or entry.in_use is None:
             raise NotLoaded(f"the model '{name}' is not loaded")
+        elsewhere = entry.in_use.loaded.elsewhere
+        if elsewhere is not None and elsewhere.trouble:
+            raise WorkerAway(f"the model '{name}' cannot answer now: {elsewhere.trouble}")
         if version and version != entry.in_use.loaded.version:
             have = entry.in_use.loaded.version
             raise NotFound(f"the model '{name}' has no version '{version}' here: version {have} is loaded")
@@ -95,12 +98,15 @@ class Repository:
         if entry is None:
             return IndexEntry(name, "", State.UNAVAILABLE.value, "not loaded")
         version = entry.in_use.loaded.version if entry.in_use else ""
+        elsewhere = entry.in_use.loaded.elsewhere if entry.in_use else None
+        if elsewhere is not None and elsewhere.trouble and entry.state is State.READY:
+            return IndexEntry(name, version, State.UNAVAILABLE.value, elsewhere.trouble)
         return IndexEntry(name, version, entry.state.value, entry.reason)
 
     def held(self) -> list[HeldModel]:
         """Everything that is loaded, by name."""
         loaded = [it.in_use.loaded for _, it in sorted(self._entries.items()) if it.in_use is not None]
-        return [HeldModel(it.name, it.version, it.memory_bytes, it.note) for it in loaded]
+        return [HeldModel(it.name, it.version, _memory_bytes(it), it.note) for it in loaded]
 
     async def load(self, name: str, order: LoadOrder = NOTHING_ORDERED) -> LoadReport:
         """Load, or load anew: the new one takes the old one's place when it is ready, not before.
@@ -164,7 +170,8 @@ class Repository:
         started = time.perf_counter()
         try:
             work = partial(self.loader, self.folder / name, order)
-            loaded = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+            found = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+            loaded = found if isinstance(found, LoadedModel) else await found
         except BaseException as error:
             self._load_failed(name, in_use, error)
             raise
@@ -202,8 +209,12 @@ class Repository:
         """Wait until nobody uses it, then give its memory back to the system."""
         if not await in_use.until_idle(self.unload_wait_seconds):
             log.warning("%s is freed only when its %d requests are done", in_use.loaded.name, in_use.requests)
+        elsewhere = in_use.loaded.elsewhere
         del in_use
-        await asyncio.get_running_loop().run_in_executor(self.threads, _trim)
+        if elsewhere is not None:
+            await elsewhere.release()
+        else:
+            await asyncio.get_running_loop().run_in_executor(self.threads, partial(memory.settle, collect=False))
 
 
 def _names_folder(name: str) -> bool:
@@ -211,9 +222,5 @@ def _names_folder(name: str) -> bool:
     return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
 
 
-def _trim() -> None:
-    """Hand freed memory back, which glibc otherwise keeps; elsewhere there is nothing to do."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):
-        pass
+def _memory_bytes(loaded: LoadedModel) -> int | None:
+    return loaded.elsewhere.memory_bytes if loaded.elsewhere is not None else loaded.memory_bytes

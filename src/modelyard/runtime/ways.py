@@ -13,6 +13,7 @@ from modelyard.kit.errors import ModelyardError
 from modelyard.runtime import calls
 from modelyard.runtime.batching import Limits, Share
 from modelyard.runtime.calls import Fitted, Outcome
+from modelyard.runtime.elsewhere import Elsewhere
 from modelyard.runtime.errors import ModelFailed, first_line
 from modelyard.runtime.formats.load import LoadedModel
 from modelyard.runtime.pace import LARGE_BYTES, Pace
@@ -108,3 +109,18 @@ def _in_thread(threads: Executor, work: Callable[[], Sequence[Outcome]], count: 
 
 def _failed(error: BaseException) -> ModelyardError:
     return ModelFailed(f"the model failed: {type(error).__name__}: {first_line(error)}")
+
+
+class Away:
+    """A model in another process, which takes requests whole."""
+
+    def __init__(self, elsewhere: Elsewhere, limits: Limits | None, concurrency: int) -> None:
+        self._elsewhere = elsewhere
+        self._limits = limits
+        self.concurrency = concurrency
+
+    def admit(self, request: InferRequest) -> tuple[InferRequest, Share | None]:
+        return request, unfitted_share(request, self._limits)
+
+    def start(self, admitted: Sequence[InferRequest], done: Done) -> None:
+        self._elsewhere.start(admitted, done)

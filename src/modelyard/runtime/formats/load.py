@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime import batching, independence
@@ -18,6 +18,9 @@ from modelyard.runtime.formats.settings import Settings
 from modelyard.runtime.independence import Rows
 from modelyard.runtime.model import Model
 from modelyard.wire.oip.loading import NOTHING_ORDERED, LoadOrder
+
+if TYPE_CHECKING:
+    from modelyard.runtime.elsewhere import Elsewhere
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class Options:
 class LoadedModel:
     """`batching`: how far requests may share a call; None: not at all. `bounds`: how many run and wait at a time.
 
-    `memory_bytes`, `note`: as in `HeldModel`.
+    `memory_bytes`, `note`: as in `HeldModel`. `elsewhere`: where it lives in another process.
     """
 
     name: str
@@ -48,6 +51,7 @@ class LoadedModel:
     memory_bytes: int | None = None
     note: str = ""
     bounds: Bounds = Bounds()
+    elsewhere: "Elsewhere | None" = None
 
 
 class _BoosterReader(Protocol):

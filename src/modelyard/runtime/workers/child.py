@@ -1,0 +1,150 @@
+"""What runs in a worker: orders come in on one socket, and each is worked on in a thread.
+
+Loads take turns, so that what each costs in memory can be told. How many calls of a model run at a time is the server's
+to say, so here nothing waits.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from modelyard.kit.errors import ModelyardError, NotFound
+from modelyard.runtime import calls, memory
+from modelyard.runtime.errors import ModelFailed, OutOfMemory, first_line
+from modelyard.runtime.formats import load
+from modelyard.runtime.formats.load import LoadedModel
+from modelyard.runtime.model import StreamingModel
+from modelyard.runtime.workers import orders, reports
+from modelyard.runtime.workers.frames import Decoder, encode
+from modelyard.runtime.workers.orders import Close, Load, More, Order, Run, Stream, Unload
+from modelyard.runtime.workers.reports import Answered, Done, Failed, Loaded, Part, Report
+from modelyard.wire.oip.nouns import InferRequest, Tensor
+
+log = logging.getLogger(__name__)
+
+_READ_BYTES = 256 << 10
+_THREADS = 256
+# How long a thread keeps the others from running: the usual 5 ms would add up where several models share a worker.
+_SWITCH_SECONDS = 0.001
+
+
+def main(connection: socket.socket) -> None:
+    """Until the server closes the connection. Does not return: threads that run a model must not hold the process."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    worker = Worker(connection)
+    with contextlib.suppress(OSError):
+        worker.serve()
+    os._exit(0)
+
+
+class Worker:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._models: dict[int, LoadedModel] = {}
+        self._streams: dict[int, Iterator[Sequence[Tensor]]] = {}
+        self._loading = threading.Lock()
+        self._writing = threading.Lock()
+        self._threads = ThreadPoolExecutor(_THREADS, "work")
+
+    def serve(self) -> None:
+        decoder = Decoder()
+        while data := self._connection.recv(max(_READ_BYTES, min(decoder.missing, 64 << 20))):
+            for frame in decoder.feed(data):
+                self._threads.submit(self._work, orders.decode(frame))
+
+    def _work(self, order: Order) -> None:
+        try:
+            report = self._do(order)
+        except ModelyardError as error:
+            report = Failed(order.id, error)
+        except MemoryError:
+            report = Failed(order.id, OutOfMemory("there is not enough memory"))
+        except BaseException as error:  # also SystemExit: it is a model's, and not the worker's
+            log.warning("a worker failed: %s: %s", type(error).__name__, first_line(error))
+            report = Failed(order.id, ModelFailed(f"{type(error).__name__}: {first_line(error)}"))
+        self._say(report)
+
+    def _say(self, report: Report) -> None:
+        parts = encode(reports.encode(report))
+        with self._writing:
+            self._connection.sendall(b"".join(parts[:2]))
+            for part in parts[2:]:
+                self._connection.sendall(part)
+
+    def _do(self, order: Order) -> Report:
+        match order:
+            case Load():
+                return self._load(order)
+            case Run():
+                return Answered(order.id, calls.run(self._model(order.key), order.requests))
+            case Unload():
+                self._models.pop(order.key, None)
+                memory.settle()
+                return Done(order.id)
+            case Stream():
+                self._streams[order.id] = self._stream(self._model(order.key), order.request)
+                return Done(order.id)
+            case More():
+                return Part(order.id, self._next(order.stream))
+            case Close():
+                self._close(order.stream)
+                return Done(order.id)
+
+    def _model(self, key: int) -> LoadedModel:
+        try:
+            return self._models[key]
+        except KeyError:
+            raise NotFound("the worker does not hold this model") from None
+
+    def _load(self, order: Load) -> Report:
+        with self._loading:
+            memory.settle()
+            before = memory.own_bytes()
+            loaded = load.load(order.folder, order.options, order.order)
+            memory.settle()
+            cost = max(memory.own_bytes() - before, memory.LEAST_BYTES)
+        self._models[order.key] = loaded
+        return Loaded(
+            order.id,
+            loaded.name,
+            loaded.version,
+            loaded.model.signature,
+            loaded.batching,
+            loaded.bounds,
+            cost,
+            loaded.note,
+            load.foreign_code(loaded.model),
+            isinstance(loaded.model, StreamingModel),
+        )
+
+    def _stream(self, loaded: LoadedModel, request: InferRequest) -> Iterator[Sequence[Tensor]]:
+        fitted = calls.fit(loaded, request)
+        assert isinstance(loaded.model, StreamingModel)
+        return loaded.model.stream(fitted.inputs, fitted.outputs)
+
+    def _next(self, stream: int) -> Sequence[Tensor] | None:
+        parts = self._streams.get(stream)
+        if parts is None:
+            return None
+        try:
+            return next(parts)
+        except BaseException as error:
+            self._close(stream)
+            if isinstance(error, StopIteration):
+                return None
+            if isinstance(error, ModelyardError):
+                raise
+            raise ModelFailed(f"the model failed: {type(error).__name__}: {first_line(error)}") from error
+
+    def _close(self, stream: int) -> None:
+        parts: Any = self._streams.pop(stream, None)
+        close: Callable[[], None] | None = getattr(parts, "close", None)
+        if close is not None:
+            with contextlib.suppress(Exception):
+                close()
