@@ -66,3 +66,16 @@ def wants_three() -> bytes:
     nodes = [helper.make_node("Add", ["x", "row"], ["y"])]
     x, y = (_info(name, TensorProto.FLOAT, ["n", "k"]) for name in "xy")
     return _graph(nodes, [x], [y], [("row", np.ones((1, 3), dtype=np.float32))])
+
+
+def large(size: int) -> bytes:
+    """x [n, 1] as it is, by a graph that holds `size` bytes."""
+    constant = np.arange(size // 4, dtype=np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "place"], ["nothing"]),
+        helper.make_node("Add", ["x", "nothing"], ["y"]),
+    ]
+    x, y = (_info(name, TensorProto.FLOAT, ["n", 1]) for name in "xy")
+    # Looked up by an input, or the whole table would be folded into the one number that is used of it.
+    place = _info("place", TensorProto.INT64, [])
+    return _graph(nodes, [x, place], [y], [("table", constant)])

@@ -1,7 +1,7 @@
 """One inference, whichever protocol it came by: find the model, let it answer, name the answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from modelyard.runtime.in_use import InUse
 from modelyard.runtime.lane import Asked, Lane, OnAnswer
 from modelyard.runtime.model import StreamingModel
 from modelyard.runtime.repository import Repository
-from modelyard.runtime.ways import Quick, Threaded, Way
-from modelyard.wire.oip.nouns import InferRequest, InferResponse, ModelMetadata
+from modelyard.runtime.ways import Away, Quick, Threaded, Way
+from modelyard.wire.oip.nouns import InferRequest, InferResponse, ModelMetadata, Tensor
 
 # Calls of one model at the same time where they do not share calls, unless its settings say otherwise.
 CONCURRENCY = 4
@@ -64,21 +64,36 @@ class Inference:
     async def stream(self, name: str, version: str, request: InferRequest) -> AsyncGenerator[InferResponse, None]:
         """The answers to one request, as they come: one, unless the model streams. Raises as `infer` does."""
         in_use = self.repository.get(name, version)
-        model = in_use.loaded.model
+        parts = self._parts(in_use, request)
+        if parts is None:
+            answer = self.infer(name, version, request)
+            yield answer if isinstance(answer, InferResponse) else await answer
+            return
+        async with aclosing(parts):
+            async for part in parts:
+                yield InferResponse(in_use.loaded.name, tuple(part), in_use.loaded.version, request.id)
+
+    def _parts(self, in_use: InUse, request: InferRequest) -> AsyncGenerator[Sequence[Tensor], None] | None:
+        """None where the model does not stream."""
+        model, elsewhere = in_use.loaded.model, in_use.loaded.elsewhere
+        if elsewhere is not None:
+            return streaming.parts_elsewhere(in_use, elsewhere, request) if elsewhere.streams else None
         if isinstance(model, StreamingModel):
             outputs = fitting.choose_outputs(model.signature, request.outputs)
-            async with aclosing(streaming.parts(in_use, model, model.fit(request), outputs, self.threads)) as parts:
-                async for part in parts:
-                    yield InferResponse(in_use.loaded.name, tuple(part), in_use.loaded.version, request.id)
-            return
-        answer = self.infer(name, version, request)
-        yield answer if isinstance(answer, InferResponse) else await answer
+            return streaming.parts(in_use, model, model.fit(request), outputs, self.threads)
+        return None
 
     def _lane(self, in_use: InUse) -> Lane:
         loaded = in_use.loaded
         # Calls that are shared gain nothing from running side by side: what waits for one goes into the next.
         concurrency = self.concurrency if loaded.batching is None else 1
-        way: Way[Any] = (Quick if loaded.model.quick else Threaded)(loaded, self.threads, concurrency)
+        way: Way[Any]
+        if loaded.elsewhere is not None:
+            way = Away(loaded.elsewhere, loaded.batching, concurrency)
+        elif loaded.model.quick:
+            way = Quick(loaded, self.threads, concurrency)
+        else:
+            way = Threaded(loaded, self.threads, concurrency)
         return Lane(in_use, way, loaded.batching, loaded.bounds)
 
     def metadata(self, name: str, version: str) -> ModelMetadata:

@@ -1,6 +1,5 @@
-"""A load, wherever the model is going to live. Those in this process take turns, so that what each costs can be told."""
+"""A load, wherever the model is going to live. Those in this process take turns, so that the cost of each shows."""
 
-import os
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -25,11 +24,12 @@ class Loading:
 
     def __call__(self, folder: Path, order: LoadOrder) -> LoadedModel | Awaitable[LoadedModel]:
         """Call it in a thread. What is to be awaited is for the event loop."""
+        found = artifact.find(folder, order)
         if self._keeper is not None:
-            found = artifact.find(folder, order)
             place = placing.place(found.format, _size(found.path), found.settings.worker)
             if place is not Place.HERE:
                 return self._keeper.load(folder, order, place)
+        load.prepare(found.format)
         return self._load_here(lambda: load.load(folder, self._options, order))
 
     def _load_here(self, work: Callable[[], LoadedModel]) -> LoadedModel:
@@ -46,5 +46,5 @@ class Loading:
 def _size(path: Path) -> int:
     """Bytes of a file, or of all in a folder."""
     if path.is_dir():
-        return sum(os.stat(it).st_size for it in path.rglob("*") if it.is_file())
+        return sum(it.stat().st_size for it in path.rglob("*") if it.is_file())
     return path.stat().st_size

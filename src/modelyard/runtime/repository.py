@@ -72,7 +72,10 @@ class Repository:
     _background: TaskSet = field(default_factory=TaskSet)
 
     def get(self, name: str, version: str = "") -> InUse:
-        """The model as it is loaded now. Raises `NotLoaded`, `WorkerAway`, or `NotFound` for another version than is loaded."""
+        """The model as it is loaded now.
+
+        Raises `NotLoaded`, `NotFound` for another version than is loaded, or `WorkerAway`.
+        """
         entry = self._entries.get(name)
         if entry is None or entry.in_use is None:
             raise NotLoaded(f"the model '{name}' is not loaded")

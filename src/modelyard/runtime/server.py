@@ -5,13 +5,12 @@ import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import grpc.aio
 
 from modelyard.kit.errors import NotFound
-from modelyard.runtime.formats.load import LoadedModel, Options, load
+from modelyard.runtime.formats.load import Options
 from modelyard.runtime.grpc_methods import GrpcMethods
 from modelyard.runtime.grpc_service import GrpcInferenceService
 from modelyard.runtime.http import listener
@@ -21,9 +20,11 @@ from modelyard.runtime.http.grpc_calls import GrpcCalls
 from modelyard.runtime.http.reader import Limits
 from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
+from modelyard.runtime.loading import Loading
 from modelyard.runtime.repository import UNLOAD_WAIT_SECONDS, Repository
+from modelyard.runtime.workers.keeper import Keeper
+from modelyard.runtime.workers.nurse import Nurse
 from modelyard.wire import grpc_server, service
-from modelyard.wire.oip.loading import LoadOrder
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ MOST_THREADS = 512
 class Settings:
     """`http` and `grpc` are (host, port); port 0 takes a free one. `unix_socket`: where HTTP is heard too.
     `predict_threads`: calls at the same time of one model whose requests do not share calls.
+    `workers`: whether models that may hold up others live in processes of their own.
     """
 
     repository: Path
@@ -46,6 +48,7 @@ class Settings:
     unload_wait_seconds: float = UNLOAD_WAIT_SECONDS
     limits: Limits = Limits()
     formats: Options = field(default_factory=Options)
+    workers: bool = True
 
 
 class Server:
@@ -60,9 +63,11 @@ class Server:
         http: listener.Listener,
         grpc_listener: tuple[grpc.aio.Server, int],
         threads: tuple[ThreadPoolExecutor, ...],
+        keeper: Keeper | None,
     ) -> None:
         self.identity = identity
         self.repository = repository
+        self.keeper = keeper
         self.http_port = http.port
         self._grpc, self.grpc_port = grpc_listener
         self._endpoints, self._methods, self._http, self._threads = endpoints, methods, http, threads
@@ -72,12 +77,10 @@ class Server:
         self._endpoints.ready = self._methods.ready = False
         await asyncio.gather(self._grpc.stop(seconds), self._http.stop(seconds))
         await self.repository.close()
+        if self.keeper is not None:
+            await self.keeper.close()
         for threads in self._threads:
             threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _load(options: Options, folder: Path, order: LoadOrder) -> LoadedModel:
-    return load(folder, options, order)
 
 
 async def start(settings: Settings) -> Server:
@@ -87,12 +90,12 @@ async def start(settings: Settings) -> Server:
     # Threads are made when they are needed: each model has its own bound, so that none takes those of another.
     predicting = ThreadPoolExecutor(MOST_THREADS, "predict")
     loading = ThreadPoolExecutor(settings.load_threads, "load")
-    repository = Repository(
-        settings.repository,
-        partial(_load, settings.formats),
-        loading,
-        settings.unload_wait_seconds,
-    )
+    keeper = None
+    if settings.workers:
+        level = logging.getLevelName(logging.getLogger().getEffectiveLevel()).lower()
+        keeper = Keeper(settings.formats, Nurse(settings.formats.intra_op_threads, level))
+    loader = Loading(settings.formats, keeper)
+    repository = Repository(settings.repository, loader, loading, settings.unload_wait_seconds)
     inference = Inference(repository, predicting, settings.predict_threads)
     identity = Identity(settings.unix_socket)
     endpoints = Endpoints(repository, inference, identity, settings.limits.most_body_bytes)
@@ -104,4 +107,4 @@ async def start(settings: Settings) -> Server:
         address = f"{settings.grpc[0]}:{settings.grpc[1]}"
         grpc_listener = await grpc_server.start(address, {service.INFERENCE: GrpcInferenceService(methods)})
         on_failure.pop_all()
-    return Server(identity, repository, endpoints, methods, http, grpc_listener, (predicting, loading))
+    return Server(identity, repository, endpoints, methods, http, grpc_listener, (predicting, loading), keeper)

@@ -13,13 +13,15 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import aclosing
 
 from modelyard.kit.errors import ModelyardError
+from modelyard.runtime.elsewhere import Elsewhere
 from modelyard.runtime.formats.load import LoadedModel
 from modelyard.runtime.in_use import InUse
 from modelyard.runtime.model import StreamingModel
 from modelyard.runtime.predicting import failure
-from modelyard.wire.oip.nouns import Array, Tensor
+from modelyard.wire.oip.nouns import Array, InferRequest, Tensor
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ async def parts(
 ) -> AsyncGenerator[Sequence[Tensor], None]:
     """`in_use.loaded.model` is `model`, and in use until its last part is done. Raises as `predicting.predict`."""
     loop = asyncio.get_running_loop()
-    source = _Source(in_use.loaded, model, inputs, outputs)
+    source = Source(in_use.loaded, model, inputs, outputs)
     work: asyncio.Future[Sequence[Tensor] | None] | None = None
     in_use.begin()
     try:
@@ -58,7 +60,20 @@ async def parts(
             close()
 
 
-class _Source:
+async def parts_elsewhere(
+    in_use: InUse, elsewhere: Elsewhere, request: InferRequest
+) -> AsyncGenerator[Sequence[Tensor], None]:
+    """The same of a model in another process."""
+    in_use.begin()
+    try:
+        async with aclosing(elsewhere.stream(request)) as found:
+            async for part in found:
+                yield part
+    finally:
+        in_use.end()
+
+
+class Source:
     """A model's parts, asked for in threads. `ended`: there are no more, and nothing is to be closed."""
 
     def __init__(

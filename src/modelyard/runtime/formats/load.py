@@ -1,5 +1,7 @@
 """From a model's folder to a model in memory. Slow: run it in a thread."""
 
+import contextlib
+import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -142,6 +144,12 @@ def _batching(name: str, model: Model, settings: Settings) -> Limits | None:
 def _bounds(settings: Settings) -> Bounds:
     usual = Bounds()
     return Bounds(settings.max_concurrency, settings.max_queue or usual.max_queue)
+
+
+def prepare(model_format: str) -> None:
+    """Import what the format needs, so that its first model is not taken for the memory of a library."""
+    with contextlib.suppress(Exception):  # the load will say what is missing
+        importlib.import_module(f"modelyard.runtime.formats.{model_format}")
 
 
 def foreign_code(model: Model) -> str | None:

@@ -10,16 +10,17 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass, field
 
 from modelyard.kit.errors import ModelyardError, NotFound
 from modelyard.runtime import calls, memory
 from modelyard.runtime.errors import ModelFailed, OutOfMemory, first_line
-from modelyard.runtime.formats import load
+from modelyard.runtime.formats import artifact, load
 from modelyard.runtime.formats.load import LoadedModel
 from modelyard.runtime.model import StreamingModel
+from modelyard.runtime.streaming import Source
 from modelyard.runtime.workers import orders, reports
 from modelyard.runtime.workers.frames import Decoder, encode
 from modelyard.runtime.workers.orders import Close, Load, More, Order, Run, Stream, Unload
@@ -43,11 +44,19 @@ def main(connection: socket.socket) -> None:
     os._exit(0)
 
 
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """`turn`: a part may still be computed when nobody wants more."""
+
+    source: Source
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._models: dict[int, LoadedModel] = {}
-        self._streams: dict[int, Iterator[Sequence[Tensor]]] = {}
+        self._streams: dict[int, _Stream] = {}
         self._loading = threading.Lock()
         self._writing = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, "work")
@@ -104,6 +113,7 @@ class Worker:
 
     def _load(self, order: Load) -> Report:
         with self._loading:
+            load.prepare(artifact.find(order.folder, order.order).format)
             memory.settle()
             before = memory.own_bytes()
             loaded = load.load(order.folder, order.options, order.order)
@@ -123,28 +133,21 @@ class Worker:
             isinstance(loaded.model, StreamingModel),
         )
 
-    def _stream(self, loaded: LoadedModel, request: InferRequest) -> Iterator[Sequence[Tensor]]:
+    def _stream(self, loaded: LoadedModel, request: InferRequest) -> _Stream:
         fitted = calls.fit(loaded, request)
         assert isinstance(loaded.model, StreamingModel)
-        return loaded.model.stream(fitted.inputs, fitted.outputs)
+        return _Stream(Source(loaded, loaded.model, fitted.inputs, fitted.outputs))
 
-    def _next(self, stream: int) -> Sequence[Tensor] | None:
-        parts = self._streams.get(stream)
-        if parts is None:
+    def _next(self, number: int) -> Sequence[Tensor] | None:
+        stream = self._streams.get(number)
+        if stream is None:
             return None
-        try:
-            return next(parts)
-        except BaseException as error:
-            self._close(stream)
-            if isinstance(error, StopIteration):
-                return None
-            if isinstance(error, ModelyardError):
-                raise
-            raise ModelFailed(f"the model failed: {type(error).__name__}: {first_line(error)}") from error
+        with stream.turn:
+            return stream.source.next()
 
-    def _close(self, stream: int) -> None:
-        parts: Any = self._streams.pop(stream, None)
-        close: Callable[[], None] | None = getattr(parts, "close", None)
-        if close is not None:
-            with contextlib.suppress(Exception):
-                close()
+    def _close(self, number: int) -> None:
+        stream = self._streams.pop(number, None)
+        if stream is not None:
+            with stream.turn:
+                if not stream.source.ended:
+                    stream.source.close()

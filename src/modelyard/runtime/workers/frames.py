@@ -1,6 +1,6 @@
 """Frames on the socket between the server and a worker: a head, and buffers that nobody copies into it.
 
-    bytes of the head u32 · number of buffers u32 · bytes of each buffer u64 … · head · buffers …
+bytes of the head u32 · number of buffers u32 · bytes of each buffer u64 … · head · buffers …
 """
 
 import struct

@@ -9,6 +9,7 @@ import itertools
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from modelyard.kit import backoff, clock
 from modelyard.kit.errors import ModelyardError
@@ -32,6 +33,8 @@ STEADY_SECONDS = 60.0
 FIRST_WAIT_SECONDS, MOST_WAIT_SECONDS = 0.1, 10.0
 MEASURE_EVERY_SECONDS = 15.0
 
+_AGAIN = " and is being started again"
+
 
 @dataclass(slots=True, eq=False)
 class _Home:
@@ -52,7 +55,7 @@ class Keeper:
         self._opening = asyncio.Lock()
         self._keys = itertools.count(1)
         self._tasks = TaskSet()
-        self._measuring: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[NoReturn] | None = None
 
     @property
     def pids(self) -> list[int]:
@@ -136,12 +139,11 @@ class Keeper:
 
     async def _leave(self, home: _Home, model: AwayModel) -> None:
         home.models.discard(model)
-        if home.models or home.coming or not home.shared:
-            if home.link.alive and home.shared:
-                await home.link.ask(lambda number: Unload(number, model.key), Done)
         if not home.models and not home.coming:
             home.closing = True
             await home.link.end()
+        elif home.link.alive:
+            await home.link.ask(lambda number: Unload(number, model.key), Done)
 
     async def _release(self, model: AwayModel) -> None:
         for home in list(self._homes):
@@ -158,7 +160,7 @@ class Keeper:
         log.warning("worker %d, which held %s, ended: %s", home.link.pid, names, how)
         for model in home.models:
             model.link = None
-            model.trouble = f"its process ended ({how}) and is being started again"
+            model.trouble = f"its process ended ({how}){_AGAIN}"
         for model in home.models:
             self._tasks.start(
                 self._restart(model, shared=home.shared and not model.suspect), name=f"restart {model.name}"
@@ -167,34 +169,37 @@ class Keeper:
     async def _restart(self, model: AwayModel, *, shared: bool) -> None:
         if clock.now() - model.settled_at > STEADY_SECONDS:
             model.restarts = 0
-        waits = backoff.delays(FIRST_WAIT_SECONDS * 2**model.restarts, MOST_WAIT_SECONDS)
-        for wait in waits:
-            model.restarts += 1
-            if model.restarts > RESTARTS:
-                model.trouble = f"{model.trouble.removesuffix(' and is being started again')}; it was started again " \
-                                f"{RESTARTS} times and is given up: load it anew"  # fmt: skip
+        for wait in backoff.delays(FIRST_WAIT_SECONDS * 2**model.restarts, MOST_WAIT_SECONDS):
+            if model.restarts >= RESTARTS:
+                why = model.trouble.removesuffix(_AGAIN)
+                model.trouble = f"{why}; it was started again {RESTARTS} times and is given up: load it anew"
                 log.error("%s is given up: %s", model.name, model.trouble)
                 return
-            if model.restarts > 1:
+            if model.restarts:
                 await asyncio.sleep(wait)
-            if model.released:
+            model.restarts += 1
+            if await self._settled_again(model, shared=shared):
                 return
-            try:
-                await self._settle(model, shared=shared)
-            except ModelyardError as error:
-                log.warning("%s cannot be started again: %s", model.name, error)
-                model.trouble = f"it cannot be started again: {error}"
-                shared = False
-                continue
-            log.info("%s was started again", model.name)
-            if model.released:
-                await self._release(model)
-            return
+            shared = False
+
+    async def _settled_again(self, model: AwayModel, *, shared: bool) -> bool:
+        if model.released:
+            return True
+        try:
+            await self._settle(model, shared=shared)
+        except ModelyardError as error:
+            log.warning("%s cannot be started again: %s", model.name, error)
+            model.trouble = f"it cannot be started again: {error}"
+            return False
+        log.info("%s was started again", model.name)
+        if model.released:  # while that went on
+            await self._release(model)  # type: ignore[unreachable]
+        return True
 
     async def _private_bytes(self, home: _Home) -> int:
         return await asyncio.get_running_loop().run_in_executor(None, memory.private_bytes, home.link.pid)
 
-    async def _measure(self) -> None:
+    async def _measure(self) -> NoReturn:
         """A model may take more when it is used than when it was loaded; whose it is shows where it lives alone."""
         while True:
             await asyncio.sleep(MEASURE_EVERY_SECONDS)

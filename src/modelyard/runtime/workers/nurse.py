@@ -35,7 +35,7 @@ class Born:
 class _Running:
     process: "subprocess.Popen[bytes]"
     control: socket.socket
-    forking: dict[int, "asyncio.Future[int]"] = field(default_factory=dict)
+    forking: dict[int, "asyncio.Future[tuple[int, asyncio.Future[int | None]]]"] = field(default_factory=dict)
     ends: dict[int, "asyncio.Future[int | None]"] = field(default_factory=dict)
 
 
@@ -57,20 +57,20 @@ class Nurse:
         """Raises `Unavailable` when there can be no process."""
         loop = asyncio.get_running_loop()
         async with self._starting:
-            running = self._running or await loop.run_in_executor(None, self._start)
-            if self._running is None:
-                self._running = running
+            running = self._running
+            if running is None:
+                running = self._running = await loop.run_in_executor(None, self._start)
                 loop.add_reader(running.control, self._hear, running)
         here, there = socket.socketpair()
         number = next(self._numbers)
-        pid: asyncio.Future[int] = loop.create_future()
-        running.forking[number] = pid
+        forked: asyncio.Future[tuple[int, asyncio.Future[int | None]]] = loop.create_future()
+        running.forking[number] = forked
         try:
             with there:
                 message = json.dumps({"fork": number}).encode()
                 await loop.run_in_executor(None, socket.send_fds, running.control, [message], [there.fileno()])
             async with asyncio.timeout(_FORK_SECONDS):
-                born = await pid
+                pid, ended = await forked
         except BaseException as error:
             here.close()
             if isinstance(error, OSError | TimeoutError):
@@ -78,7 +78,7 @@ class Nurse:
             raise
         finally:
             running.forking.pop(number, None)
-        return Born(born, here, running.ends[born])
+        return Born(pid, here, ended)
 
     def close(self) -> None:
         """End the nursery, and all workers with it."""
@@ -119,15 +119,15 @@ class Nurse:
             if ended is not None and not ended.done():
                 ended.set_result(said["status"])
             return
-        running.ends[said["pid"]] = asyncio.get_running_loop().create_future()
-        pid = running.forking.get(said["forked"])
-        if pid is not None and not pid.done():
-            pid.set_result(said["pid"])
+        ended = running.ends[said["pid"]] = asyncio.get_running_loop().create_future()
+        forked = running.forking.get(said["forked"])
+        if forked is not None and not forked.done():
+            forked.set_result((said["pid"], ended))
 
     def _gone(self, running: _Running, why: str) -> None:
-        for pid in running.forking.values():
-            if not pid.done():
-                pid.set_exception(Unavailable(f"a worker process cannot be started: {why}"))
+        for forked in running.forking.values():
+            if not forked.done():
+                forked.set_exception(Unavailable(f"a worker process cannot be started: {why}"))
         for ended in running.ends.values():
             if not ended.done():
                 ended.set_result(None)

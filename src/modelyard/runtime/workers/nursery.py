@@ -39,11 +39,11 @@ def main(fd: int, log_level: str) -> None:
     gc.freeze()  # or the first collection of each worker would write to, and so copy, every page
     children = _children_signal()
     while True:
-        ready, _, _ = select.select([control, children], [], [])
+        ready, _, _ = select.select([control.fileno(), children], [], [])
         if children in ready:
             os.read(children, 1024)
             _tell_of_ends(control)
-        if control in ready:
+        if control.fileno() in ready:
             message, fds, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, 1)
             if not message:
                 os._exit(0)
