@@ -105,6 +105,13 @@ class NamedServer(Upstream):
         self.acts.append("index over gRPC")
         return pb.RepositoryIndexResponse()
 
+    async def RepositoryModelLoad(
+        self, request: pb.RepositoryModelLoadRequest, _context: Any
+    ) -> pb.RepositoryModelLoadResponse:
+        self.models.add(request.model_name)
+        self.acts.append(f"load {request.model_name}")
+        return pb.RepositoryModelLoadResponse()
+
 
 def _answer(request: pb.ModelInferRequest) -> pb.ModelInferResponse:
     size = sum(map(len, request.raw_input_contents))
