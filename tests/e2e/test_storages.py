@@ -41,6 +41,12 @@ def keep_secret(folder: Path, name: str, config: Mapping[str, object]) -> None:
     (folder / f"{name}.json").write_text(json.dumps(config))
 
 
+def train(folder: Path) -> bytes:
+    rows, classes = load_iris(return_X_y=True)
+    joblib.dump(LogisticRegression(max_iter=500).fit(rows, classes), folder / "model.joblib")
+    return (folder / "model.joblib").read_bytes()
+
+
 def apply(yard: Yard, name: str, uri: str, secret: str) -> None:
     (yard.home / f"{name}.yaml").write_text(MANIFEST.format(name=name, uri=uri, secret=secret))
     yard.do("apply", "-f", str(yard.home / f"{name}.yaml"))
@@ -53,10 +59,8 @@ def test_a_model_is_served_from_a_bucket(yard: Yard, kind: str) -> None:
 
 
 def serve_from(yard: Yard, storage: Storage) -> None:
-    rows, classes = load_iris(return_X_y=True)
-    model = LogisticRegression(max_iter=500).fit(rows, classes)
-    joblib.dump(model, yard.home / "model.joblib")
-    storage.fill("models", {"iris/1/model.joblib": (yard.home / "model.joblib").read_bytes()})
+    storage.fill("models", {"iris/1/model.joblib": train(yard.home)})
+    model, rows = joblib.load(yard.home / "model.joblib"), load_iris().data
     secrets = yard.home / "secrets"
     keep_secret(secrets, "mine", storage.config)
     yard.up("--replicas", "1", "--secrets", str(secrets))

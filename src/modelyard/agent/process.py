@@ -77,7 +77,9 @@ class AgentProcess:
         watch = Watch(server, door, self._mailbox.put, complain_after_seconds=limits.server_wait_seconds)
         measuring = Measuring(server, self._mailbox.put)
         offers = OfferWatch(server)
-        session = Session(settings.scheduler, self.agent, self._mailbox.put, offers=lambda: offers.current)
+        session = Session(
+            settings.scheduler, self.agent, self._mailbox.put, artifacts.progress, offers=lambda: offers.current
+        )
         work = Work(artifacts, self._folders, server, door, limits, self._mailbox.put)
         debug, self.debug_port = await grpc_server.start(
             settings.debug_address, {service.AGENT_DEBUG: DebugService(self.agent)}

@@ -109,10 +109,10 @@ def remove(path: Path, trash: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Replace a file atomically and durably."""
+    """Replace a file atomically and durably; only its owner can read it."""
     new = path.with_name(f"{path.name}.{uuid.uuid4().hex}.new")
     try:
-        with new.open("xb") as file:
+        with open(new, "xb", opener=lambda it, flags: os.open(it, flags, 0o600)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

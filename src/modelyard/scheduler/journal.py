@@ -6,6 +6,7 @@ A file that SQLite finds corrupt is set aside, never repaired in place and never
 
 import fcntl
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -211,7 +212,17 @@ def _locked(path: Path) -> TextIO:
     return lock
 
 
+def _for_its_owner(path: Path) -> None:
+    """Manifests may hold credentials. SQLite gives the files that it makes beside this one the same rights."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+    except OSError:
+        pass  # SQLite says it better
+
+
 def _opened(path: Path) -> sqlite3.Connection:
+    _for_its_owner(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
