@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Azurite's published account: no secret of anybody's, but a key by its form.
 AZURE_ACCOUNT = "devstoreaccount1"
 AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+MOTO_ENVIRONMENT = {"INITIAL_NO_AUTH_ACTION_COUNT": "inf"}  # no key is checked; 0: none is known
 S3_ID, S3_KEY = "PLANTEDKEYID", "planted-secret-access-key"
 
 
@@ -62,7 +63,7 @@ def s3(folder: Path) -> Iterator[Storage]:
         return obstore.put(store, key, content, use_multipart=False)
 
     arguments = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
-    with _running(arguments, f"{url}/moto-api/", folder / "moto.log", {"INITIAL_NO_AUTH_ACTION_COUNT": "inf"}):
+    with _running(arguments, f"{url}/moto-api/", folder / "moto.log", MOTO_ENVIRONMENT):
         parameters = {
             "provider": "Other", "endpoint": url, "access_key_id": S3_ID, "secret_access_key": S3_KEY,
         }  # fmt: skip

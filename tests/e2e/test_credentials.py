@@ -89,7 +89,7 @@ def test_credentials_are_in_no_answer_no_log_and_no_file_that_others_can_read(ya
 
         yard.kill("scheduler")  # a restart reads the journal, and logs what it does
         with yard.client() as client:
-            until(lambda: client.status().version != "", "the scheduler is back")
+            yard.until_whole(client, 1)
         written = [path for path in yard.state_dir.rglob("*") if path.is_file()]
         holding = {path for path in written if holds(path.read_bytes())}
         assert {path.suffix for path in holding} <= {".db", ".db-wal", ".json"}, holding

@@ -384,3 +384,15 @@ def test_the_gateways_that_were_there_come_back(path: Path) -> None:
     again = Journal(path)
     assert again.gateways() == ("a", "c")
     again.close()
+
+
+def test_only_its_owner_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.touch(0o644)  # as an earlier version made it
+    journal = Journal(path)
+    assert {it.name: it.stat().st_mode & 0o077 for it in tmp_path.glob("journal.db*") if "lock" not in it.name} == {
+        "journal.db": 0,
+        "journal.db-wal": 0,
+        "journal.db-shm": 0,
+    }
+    journal.close()

@@ -45,7 +45,7 @@ class Web:
             if self.damage and self.damage.pop(0):
                 body = bytes(len(body))
             cut = self.breaks.pop(0) if self.breaks and status < 300 else None
-            text = f"HTTP/1.1 {status} X\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items())
+            text = f"HTTP/1.1 {status} X\r\n" + "".join(f"{k}: {v}\r\n" for k, v in lines.items() if v)
             writer.write(text.encode() + b"\r\n" + body[: len(body) // 2 if self.stall else cut])
             self.sent += len(body[:cut])
             await writer.drain()
