@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.yard import Yard, until
 from tests.runtime import boosters
+from tests.runtime.docs.pasted import pasted
 
 pytestmark = pytest.mark.e2e
 
@@ -54,6 +55,7 @@ def test_boosters_are_served_by_a_line_of_yaml(yard: Yard) -> None:
             for protocol in ("rest", "grpc"):
                 answer = client.infer(name, {"x": model.rows}, protocol=protocol)  # type: ignore[arg-type]
                 assert np.array_equal(answer[model.usual], model.expected[model.usual]), (name, protocol)
+            pasted(f"http://{yard.system().gateway}/v2/models/{name}")
     reason = "LightGBM cannot load model.bst: the file is damaged"
     until(lambda: reason in " ".join(yard.do("describe", "model", "cut-off").split()), "the reason is described")
     capabilities = set(yard.do("get", "servers", "-o", "wide").replace(",", " ").split())

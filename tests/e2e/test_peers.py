@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Iterator
 
 import grpc
+import httpx
 import numpy as np
 import pytest
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from openapi_spec_validator import validate
 
 from tests.e2e.yard import Yard, load_iris
+from tests.runtime.docs.pasted import pasted
 
 pytestmark = [
     pytest.mark.e2e,
@@ -89,6 +92,16 @@ def test_curl_asks_by_path_and_by_header(shared_yard: Yard, model: str) -> None:
         assert "x-request-id: mine" in headers
         outputs = {it["name"]: it["data"] for it in json.loads(content)["outputs"]}
         assert outputs["label"] == CLASSES
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_page_of_a_model_shows_a_command_that_works_when_it_is_pasted(shared_yard: Yard, model: str) -> None:
+    """Its name and its address are those of the gateway, not those of the server behind it."""
+    gateway = f"http://{shared_yard.system().gateway}"
+    assert pasted(f"{gateway}/v2/models/{model}")["model_name"] == f"{model}_1"
+    document = httpx.get(f"{gateway}/v2/models/{model}/docs/openapi.json", timeout=30).json()
+    validate(document)
+    assert (document["info"]["title"], document["servers"]) == (model, [{"url": gateway}])
 
 
 def test_every_grpc_port_describes_itself(shared_yard: Yard) -> None:

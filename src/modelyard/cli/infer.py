@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from modelyard.cli import options, words
-from modelyard.cli.example_request import example_command
 from modelyard.cli.pretty import pretty
 from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from modelyard.client.aio import AsyncClient
     from modelyard.client.results import JsonAnswer
+    from modelyard.wire.oip.nouns import ModelMetadata
 
 # What is not worth a line of --show-headers, as it says nothing of the model.
 _UNSHOWN = frozenset({"accept", "accept-encoding", "connection", "user-agent", "content-length", "host"})
@@ -133,7 +133,7 @@ def _body(data: str | None, file: str | None) -> Mapping[str, Any] | list[Any] |
 
 async def _without_data(client: "AsyncClient", name: str) -> None:
     try:
-        command = example_command(await client.metadata(name))
+        command = _example(await client.metadata(name))
     except ModelyardError as error:
         raise type(error)(f"infer needs a request (-d JSON or -f FILE), and none can be shown: {error}") from None
     raise InvalidInput(f"infer needs a request: -d JSON or -f FILE. For {name}, for example:\n  {command}")
@@ -147,3 +147,14 @@ def _show(answer: "JsonAnswer") -> None:
     typer.echo(f"< {answer.status_line}", err=True)
     for key, value in answer.received.items():
         typer.echo(f"< {key}: {value}", err=True)
+
+
+def _example(metadata: "ModelMetadata") -> str:
+    import json
+    import shlex
+
+    from modelyard.wire.oip import example
+
+    name = metadata.name.rpartition("_")[0] or metadata.name
+    request = json.dumps(example.shortened(metadata.inputs), ensure_ascii=False)
+    return f"modelyard infer {name} -d {shlex.quote(request)}"

@@ -11,7 +11,7 @@ import orjson
 
 from modelyard.kit.errors import InvalidInput, ModelyardError
 from modelyard.runtime.errors import NotLoaded, NotLoadedNow, headers_of
-from modelyard.runtime.http import compressing, events, inflating
+from modelyard.runtime.http import compressing, documented, events, inflating
 from modelyard.runtime.http.messages import (
     BINARY,
     EVENTS,
@@ -99,6 +99,8 @@ class Endpoints:
                 return _only("GET", request) or self._metadata(name, "", request)
             case ["v2", "models", name, "versions", version] if name:
                 return _only("GET", request) or self._metadata(name, version, request)
+            case ["v2", "models", name, "docs", *below] if name:
+                return _only("GET", request) or self._docs(name, below, request)
             case ["v2", "models", name, "ready"]:
                 return _only("GET", request) or self._model_ready(name, "", request)
             case ["v2", "models", name, "versions", version, "ready"]:
@@ -122,6 +124,10 @@ class Endpoints:
     def _metadata(self, name: str, version: str, request: Request) -> Response:
         found = self._inference.metadata(_served_name(name, request.headers), version)
         return json_response(metadata.model_to_json(found))
+
+    def _docs(self, name: str, below: list[str], request: Request) -> Response:
+        loaded = self._repository.get(_served_name(name, request.headers)).loaded
+        return documented.answer(loaded, name, below, request)
 
     def _model_ready(self, name: str, version: str, request: Request) -> Response:
         name = _served_name(name, request.headers)

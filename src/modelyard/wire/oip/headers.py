@@ -1,6 +1,7 @@
 """Names of HTTP headers and gRPC metadata that inference speaks."""
 
 BINARY_HEADER_LENGTH = "inference-header-content-length"  # bytes of JSON before the raw tensors
+MODEL = "seldon-model"  # by which the gateway finds the model; it sets it where only the path names one
 INTERNAL_MODEL = "seldon-internal-model"  # overrides the model's name in path or body
 REQUEST_ID = "x-request-id"
 NOT_LOADED = "x-modelyard-not-loaded"  # nothing ran: another replica may be tried

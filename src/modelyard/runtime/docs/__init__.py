@@ -1,0 +1,1 @@
+"""What a loaded model tells of itself to people and to their tools: a page, and an OpenAPI document."""

@@ -1,0 +1,32 @@
+"""Example requests are requests."""
+
+import json
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelyard.wire.oip import example, rest
+from modelyard.wire.oip.nouns import DTYPES, TensorMetadata
+
+TENSORS = st.builds(
+    TensorMetadata,
+    name=st.sampled_from("abc"),
+    datatype=st.sampled_from(sorted(DTYPES)),
+    shape=st.lists(st.integers(-1, 4), max_size=3).map(tuple),
+)
+HUGE = TensorMetadata("X", "FP32", (-1, 224, 224, 3))
+
+
+@given(st.lists(TENSORS, min_size=1, max_size=3, unique_by=lambda it: it.name).map(tuple))
+def test_an_example_is_a_valid_request_for_every_datatype(inputs: tuple[TensorMetadata, ...]) -> None:
+    request = rest.decode_request(orjson.dumps(example.request(inputs)))
+    assert [(it.name, it.datatype) for it in request.inputs] == [(it.name, it.datatype) for it in inputs]
+    assert example.shortened(inputs) == example.request(inputs)
+
+
+def test_a_huge_input_is_whole_where_it_is_sent_and_short_where_it_is_read() -> None:
+    assert example.is_long([HUGE])
+    (tensor,) = rest.decode_request(orjson.dumps(example.request([HUGE]))).inputs
+    assert tensor.data.shape == (1, 224, 224, 3)
+    assert len(json.dumps(example.shortened([HUGE]))) < 200
