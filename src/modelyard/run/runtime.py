@@ -13,7 +13,10 @@ import uvloop
 from modelyard.kit import logs
 from modelyard.kit.errors import ModelyardError
 from modelyard.runtime import server
+from modelyard.runtime.acceleration import accelerator
+from modelyard.runtime.acceleration.process import Bounds
 from modelyard.runtime.formats.load import Options
+from modelyard.runtime.formats.settings import OPTIMIZE
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,17 @@ def _settings(arguments: argparse.Namespace) -> server.Settings:
         grpc=arguments.grpc,
         unix_socket=arguments.unix_socket,
         predict_threads=arguments.predict_threads,
+        acceleration=_acceleration(arguments),
         formats=Options(pickle=arguments.pickle, intra_op_threads=arguments.intra_op_threads, batch=arguments.batch),
+    )
+
+
+def _acceleration(arguments: argparse.Namespace) -> accelerator.Options:
+    repository: Path = arguments.repository
+    return accelerator.Options(
+        cache=arguments.optimize_cache or repository.with_name(repository.name + server.COMPILED),
+        default=arguments.optimize,
+        bounds=Bounds(arguments.optimize_memory << 20, arguments.optimize_seconds),
     )
 
 
@@ -56,6 +69,19 @@ def _parser() -> argparse.ArgumentParser:
         "--intra-op-threads", type=_positive, default=1, metavar="N", help="of one prediction (not scikit-learn)"
     )
     parser.add_argument("--predict-threads", type=_positive, default=4, metavar="N", help="for all but ONNX models")
+    parser.add_argument(
+        "--optimize",
+        choices=OPTIMIZE,
+        default="none",
+        help="compile models that do not say otherwise (docs/acceleration.md)",
+    )
+    parser.add_argument(
+        "--optimize-memory", type=_positive, default=4096, metavar="MIB", help="the most that compiling a model takes"
+    )
+    parser.add_argument("--optimize-seconds", type=_positive, default=600, metavar="N", help="the same, of time")
+    parser.add_argument(
+        "--optimize-cache", type=Path, metavar="DIR", help="keep compiled models here (beside the repository)"
+    )
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     return parser
 

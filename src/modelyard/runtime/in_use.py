@@ -12,12 +12,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class InUse:
-    """`idle` is set by the last request when someone waits for it; `lane` is made for the first."""
+    """`idle` is set by the last request when someone waits for it; `lane` is made for the first.
+
+    `compiled` answers what it takes of the requests, once it is there; `compiling` is whoever makes it.
+    """
 
     loaded: LoadedModel
     requests: int = 0
     idle: asyncio.Event | None = None
     lane: "Lane | None" = None
+    compiled: "InUse | None" = None
+    compiling: "asyncio.Task[None] | None" = None
 
     def begin(self) -> None:
         self.requests += 1

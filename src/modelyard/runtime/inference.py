@@ -1,6 +1,7 @@
 """One inference, whichever protocol it came by: find the model, let it answer, name the answer."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelyard.runtime import fitting, streaming
+from modelyard.runtime.acceleration.errors import LeftToNative
 from modelyard.runtime.in_use import InUse
 from modelyard.runtime.lane import Asked, Lane, OnAnswer
 from modelyard.runtime.model import StreamingModel
@@ -34,10 +36,16 @@ class Inference:
         Raises `NotLoaded`, `NotFound`, `TooBusy`, and `InvalidInput` where the mistake is seen at once.
         """
         in_use = self.repository.get(name, version)
+        if in_use.compiled is not None:
+            with contextlib.suppress(LeftToNative):
+                return self._lane_of(in_use.compiled).add(request, on_answer)
+        return self._lane_of(in_use).add(request, on_answer)
+
+    def _lane_of(self, in_use: InUse) -> Lane:
         lane = in_use.lane
         if lane is None:
             lane = in_use.lane = self._lane(in_use)
-        return lane.add(request, on_answer)
+        return lane
 
     def infer(self, name: str, version: str, request: InferRequest) -> InferResponse | Awaitable[InferResponse]:
         """The answer, later: it may share a call of its model with others, so that whatever else has arrived should be

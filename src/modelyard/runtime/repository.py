@@ -67,6 +67,7 @@ class Repository:
     loader: Loader
     threads: Executor
     unload_wait_seconds: float = UNLOAD_WAIT_SECONDS
+    accelerate: Callable[[InUse, Path, LoadOrder], None] | None = None
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _operations: dict[str, _Operation] = field(default_factory=dict)
     _background: TaskSet = field(default_factory=TaskSet)
@@ -108,8 +109,8 @@ class Repository:
 
     def held(self) -> list[HeldModel]:
         """Everything that is loaded, by name."""
-        loaded = [it.in_use.loaded for _, it in sorted(self._entries.items()) if it.in_use is not None]
-        return [HeldModel(it.name, it.version, _memory_bytes(it), it.note) for it in loaded]
+        in_use = [it.in_use for _, it in sorted(self._entries.items()) if it.in_use is not None]
+        return [HeldModel(it.loaded.name, it.loaded.version, _memory_bytes(it), it.loaded.note) for it in in_use]
 
     async def load(self, name: str, order: LoadOrder = NOTHING_ORDERED) -> LoadReport:
         """Load, or load anew: the new one takes the old one's place when it is ready, not before.
@@ -178,7 +179,9 @@ class Repository:
         except BaseException as error:
             self._load_failed(name, in_use, error)
             raise
-        self._entries[name] = _Entry(State.READY, in_use=InUse(loaded))
+        self._entries[name] = _Entry(State.READY, in_use=(now := InUse(loaded)))
+        if self.accelerate is not None:
+            self.accelerate(now, self.folder / name, order)
         load_ms = round((time.perf_counter() - started) * 1000)
         log.info("loaded %s (%s, version %s) in %d ms", name, loaded.model.signature.platform, loaded.version, load_ms)
         if in_use is not None:
@@ -210,10 +213,13 @@ class Repository:
 
     async def _retire(self, in_use: InUse) -> None:
         """Wait until nobody uses it, then give its memory back to the system."""
-        if not await in_use.until_idle(self.unload_wait_seconds):
-            log.warning("%s is freed only when its %d requests are done", in_use.loaded.name, in_use.requests)
+        if in_use.compiling is not None:
+            in_use.compiling.cancel()
+        for it in (in_use, in_use.compiled):
+            if it is not None and not await it.until_idle(self.unload_wait_seconds):
+                log.warning("%s is freed only when its %d requests are done", it.loaded.name, it.requests)
         elsewhere = in_use.loaded.elsewhere
-        del in_use
+        del it, in_use
         if elsewhere is not None:
             await elsewhere.release()
         else:
@@ -225,5 +231,9 @@ def _names_folder(name: str) -> bool:
     return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
 
 
-def _memory_bytes(loaded: LoadedModel) -> int | None:
-    return loaded.elsewhere.memory_bytes if loaded.elsewhere is not None else loaded.memory_bytes
+def _memory_bytes(in_use: InUse) -> int | None:
+    """With what a compiled model takes beside the native one."""
+    loaded = in_use.loaded
+    native = loaded.elsewhere.memory_bytes if loaded.elsewhere is not None else loaded.memory_bytes
+    compiled = in_use.compiled.loaded.memory_bytes if in_use.compiled is not None else 0
+    return None if native is None or compiled is None else native + compiled

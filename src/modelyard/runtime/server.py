@@ -10,6 +10,8 @@ from pathlib import Path
 import grpc.aio
 
 from modelyard.kit.errors import NotFound
+from modelyard.runtime.acceleration.accelerator import Accelerator
+from modelyard.runtime.acceleration.accelerator import Options as AccelerationOptions
 from modelyard.runtime.formats.load import Options
 from modelyard.runtime.grpc_methods import GrpcMethods
 from modelyard.runtime.grpc_service import GrpcInferenceService
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 MOST_THREADS = 512
+COMPILED = "-compiled"  # what the folder beside the repository is called, behind the repository's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Settings:
     """`http` and `grpc` are (host, port); port 0 takes a free one. `unix_socket`: where HTTP is heard too.
     `predict_threads`: calls at the same time of one model whose requests do not share calls.
     `workers`: whether models that may hold up others live in processes of their own.
+    `acceleration` None: of models that ask for it, with what comes of it kept beside the repository.
     """
 
     repository: Path
@@ -49,6 +53,7 @@ class Settings:
     limits: Limits = Limits()
     formats: Options = field(default_factory=Options)
     workers: bool = True
+    acceleration: AccelerationOptions | None = None
 
 
 class Server:
@@ -64,6 +69,7 @@ class Server:
         grpc_listener: tuple[grpc.aio.Server, int],
         threads: tuple[ThreadPoolExecutor, ...],
         keeper: Keeper | None,
+        accelerator: Accelerator,
     ) -> None:
         self.identity = identity
         self.repository = repository
@@ -71,12 +77,14 @@ class Server:
         self.http_port = http.port
         self._grpc, self.grpc_port = grpc_listener
         self._endpoints, self._methods, self._http, self._threads = endpoints, methods, http, threads
+        self._accelerator = accelerator
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Take nothing new, let what is in flight finish for that long, then end."""
         self._endpoints.ready = self._methods.ready = False
         await asyncio.gather(self._grpc.stop(seconds), self._http.stop(seconds))
         await self.repository.close()
+        await self._accelerator.close()
         if self.keeper is not None:
             await self.keeper.close()
         for threads in self._threads:
@@ -95,7 +103,11 @@ async def start(settings: Settings) -> Server:
         level = logging.getLevelName(logging.getLogger().getEffectiveLevel()).lower()
         keeper = Keeper(settings.formats, Nurse(settings.formats.intra_op_threads, level))
     loader = Loading(settings.formats, keeper)
-    repository = Repository(settings.repository, loader, loading, settings.unload_wait_seconds)
+    beside = settings.repository.with_name(settings.repository.name + COMPILED)
+    accelerator = Accelerator(settings.acceleration or AccelerationOptions(beside), settings.formats, loading)
+    repository = Repository(
+        settings.repository, loader, loading, settings.unload_wait_seconds, accelerate=accelerator.begin
+    )
     inference = Inference(repository, predicting, settings.predict_threads)
     identity = Identity(settings.unix_socket)
     endpoints = Endpoints(repository, inference, identity, settings.limits.most_body_bytes)
@@ -107,4 +119,6 @@ async def start(settings: Settings) -> Server:
         address = f"{settings.grpc[0]}:{settings.grpc[1]}"
         grpc_listener = await grpc_server.start(address, {service.INFERENCE: GrpcInferenceService(methods)})
         on_failure.pop_all()
-    return Server(identity, repository, endpoints, methods, http, grpc_listener, (predicting, loading), keeper)
+    return Server(
+        identity, repository, endpoints, methods, http, grpc_listener, (predicting, loading), keeper, accelerator
+    )

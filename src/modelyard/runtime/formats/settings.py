@@ -24,6 +24,8 @@ MANIFEST = "the manifest's parameters"
 
 MOST_WAIT_SECONDS = 60.0
 
+OPTIMIZE = ("none", "onnx")
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSettings:
@@ -43,6 +45,8 @@ class Settings:
     folders. `version`: what the model calls its version. `implementation`: a Python class, `module.Class`.
     `parameters`: the model's own. `max_batch_size`: requests in one call. `max_concurrency`: calls at the same time.
     `max_queue`: requests that wait for their call. `worker`: whether it has a process of its own.
+    `optimize`: one of OPTIMIZE. `optimize_tolerance`: what a compiled model's numbers may be off by, relative to the
+    largest; `optimize_label_mismatch`: the share of its labels that may differ.
     """
 
     format: str | None = None
@@ -60,6 +64,9 @@ class Settings:
     max_concurrency: int | None = None
     max_queue: int | None = None
     worker: bool | None = None
+    optimize: str | None = None
+    optimize_tolerance: float | None = None
+    optimize_label_mismatch: float | None = None
 
     def over(self, other: "Settings") -> "Settings":
         """What is said here, else what `other` says; the model's own parameters of both."""
@@ -143,6 +150,12 @@ def wait_in(unit: float) -> Callable[[Any], float]:
     return wait
 
 
+def share(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError
+    return value
+
+
 def one_of(values: Collection[str]) -> Callable[[Any], str]:
     def one(value: Any) -> str:
         if not isinstance(value, str) or value not in values:
@@ -193,6 +206,9 @@ KEYS: Mapping[str, Key] = {
     "max_concurrency": Key("max_concurrency", positive_number, "a number of calls, 1 or more"),
     "max_queue": Key("max_queue", positive_number, "a number of requests, 1 or more"),
     "worker": Key("worker", true_or_false, "true or false"),
+    "optimize": Key("optimize", one_of(OPTIMIZE), f"one of {', '.join(OPTIMIZE)}", is_text=True),
+    "optimize_tolerance": Key("optimize_tolerance", share, "a number from 0 to 1"),
+    "optimize_label_mismatch": Key("optimize_label_mismatch", share, "a number from 0 to 1"),
 }
 OUR_KEYS: Mapping[str, Key] = {
     **KEYS,
