@@ -5,7 +5,7 @@ which `refusal` makes the status.
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -22,7 +22,7 @@ from modelyard.wire.oip.nouns import InferResponse
 log = logging.getLogger(__name__)
 
 Sent: TypeAlias = Mapping[str, str]
-Encode: TypeAlias = Callable[[InferResponse], grpc.InferResponseMessage]
+OnMessage: TypeAlias = Callable[[grpc.InferResponseMessage | Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Refusal:
 
 
 class GrpcMethods:
-    """`infer` and `stream` are the two that infer; each RPC of `UNARY` is a method of its name."""
+    """`ask`, `infer` and `stream` infer; each other RPC of `UNARY` is a method of its name."""
 
     UNARY = (
         "ServerLive",
@@ -53,19 +53,32 @@ class GrpcMethods:
         self._identity = identity
         self.ready = True
 
-    def infer(
-        self, message: grpc.InferRequestMessage, sent: Sent
-    ) -> tuple[InferResponse | Awaitable[InferResponse], Encode]:
-        """The answer as `Inference.infer` gives it, and what makes it a message."""
+    def ask(self, message: grpc.InferRequestMessage, sent: Sent, on_answer: OnMessage) -> Callable[[], None]:
+        """`on_answer` gets the message that answers, or what it failed by, once, as `Inference.ask` says.
+
+        Returns what cancels it; raises as `Inference.ask` does.
+        """
         name = served_name(message.model_name, sent)
         self._repository.get(name, message.model_version)  # not loaded comes before whatever else may be wrong
         request = grpc.decode_request(message)
         binary = request.binary
 
-        def encode(response: InferResponse) -> grpc.InferResponseMessage:
-            return grpc.encode_response(response, raw_contents=binary)
+        def on_response(found: InferResponse | Exception) -> None:
+            try:
+                answer = found if isinstance(found, Exception) else grpc.encode_response(found, raw_contents=binary)
+            except Exception as error:
+                answer = error
+            on_answer(answer)
 
-        return self._inference.infer(name, request.version, request), encode
+        return self._inference.ask(name, request.version, request, on_response).cancel
+
+    async def infer(self, message: grpc.InferRequestMessage, sent: Sent) -> grpc.InferResponseMessage:
+        name = served_name(message.model_name, sent)
+        self._repository.get(name, message.model_version)
+        request = grpc.decode_request(message)
+        answer = self._inference.infer(name, request.version, request)
+        response = answer if isinstance(answer, InferResponse) else await answer
+        return grpc.encode_response(response, raw_contents=request.binary)
 
     async def stream(
         self, messages: AsyncIterator[grpc.InferRequestMessage], sent: Sent

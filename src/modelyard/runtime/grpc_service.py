@@ -7,7 +7,6 @@ from typing import Any
 
 from modelyard.runtime.grpc_methods import GrpcMethods, Sent, echoed, refusal
 from modelyard.wire.oip import grpc
-from modelyard.wire.oip.nouns import InferResponse
 
 
 class GrpcInferenceService:
@@ -32,8 +31,7 @@ class GrpcInferenceService:
     async def ModelInfer(self, request: grpc.InferRequestMessage, context: Any) -> grpc.InferResponseMessage:
         sent = _sent(context)
         try:
-            answer, encode = self._methods.infer(request, sent)
-            response = encode(answer if isinstance(answer, InferResponse) else await answer)
+            response = await self._methods.infer(request, sent)
         except Exception as error:
             raise _refused(error, sent, context) from error
         await _echo(sent, context)

@@ -17,7 +17,6 @@ from modelyard.runtime.http.messages import (
     Request,
     Response,
     Streamed,
-    given_up,
     json_response,
     later,
 )
@@ -27,13 +26,14 @@ DEADLINE = 20
 
 
 class Handler:
-    """Echoes. /slow waits for `release`, /big answers with many bytes, /shared by a future in `shared`, and /stream
-    with each piece of the body in capitals, as it comes."""
+    """Echoes. /slow waits for `release`, /big answers with many bytes, /shared when a test gives one of
+    `shared` its answer, and /stream with each piece of the body in capitals, as it comes."""
 
     def __init__(self) -> None:
         self.release = asyncio.Event()
         self.seen: list[Request] = []
-        self.shared: list[asyncio.Future[Response]] = []
+        self.shared: list[Later] = []
+        self.cancelled: list[Request] = []
         self._arrivals: asyncio.Queue[Request] = asyncio.Queue()
 
     def streams(self, target: str) -> bool:
@@ -45,8 +45,8 @@ class Handler:
         if request.target == "/slow":
             return later(self._slow(request))
         if request.target == "/shared":
-            self.shared.append(asyncio.get_running_loop().create_future())
-            return Later(self.shared[-1], lambda done: given_up() if done.cancelled() else done.result())
+            self.shared.append(Later(lambda: self.cancelled.append(request), shares=True))
+            return self.shared[-1]
         if request.incoming is not None:
             return later(self._stream(request))
         if request.target == "/big":
@@ -132,7 +132,7 @@ async def test_requests_behind_one_that_shares_a_call_are_asked_at_once_and_answ
     async with asyncio.timeout(DEADLINE):
         await handler.until_seen(4)
     for place in (2, 0, 1):
-        handler.shared[place].set_result(json_response({"shared": place}))
+        handler.shared[place].give(json_response({"shared": place}))
         await asyncio.sleep(0)
     answer = await sent
     wanted = (b'"shared":0', b'"shared":1', b'"target":"/plain"', b'"shared":2')
@@ -145,12 +145,12 @@ async def test_what_is_behind_any_other_slow_request_waits_for_it(listener: List
     sent = asyncio.create_task(talk(listener, get("/shared") + get("/slow") + get("/shared")))
     async with asyncio.timeout(DEADLINE):
         await handler.until_seen(2)
-        handler.shared[0].set_result(json_response({}))
+        handler.shared[0].give(json_response({}))
         await asyncio.sleep(0.01)
         assert len(handler.shared) == 1
         handler.release.set()
         await handler.until_seen(1)
-    handler.shared[1].set_result(json_response({}))
+    handler.shared[1].give(json_response({}))
     assert statuses(await sent) == [200] * 3
 
 
@@ -158,7 +158,7 @@ async def test_what_is_behind_the_last_request_of_a_connection_is_not_asked(list
     sent = asyncio.create_task(talk(listener, get("/shared", "connection: close") + get("/shared")))
     async with asyncio.timeout(DEADLINE):
         await handler.until_seen(1)
-    handler.shared[0].set_result(json_response({}))
+    handler.shared[0].give(json_response({}))
     assert statuses(await sent) == [200]
     assert len(handler.shared) == 1
 
@@ -167,7 +167,7 @@ async def test_a_bad_request_is_answered_after_those_that_share_a_call(listener:
     sent = asyncio.create_task(talk(listener, get("/shared") + b"nonsense\r\n\r\n", end=False))
     async with asyncio.timeout(DEADLINE):
         await handler.until_seen(1)
-    handler.shared[0].set_result(json_response({}))
+    handler.shared[0].give(json_response({}))
     assert statuses(await sent) == [200, 400]
 
 
@@ -179,7 +179,7 @@ async def test_a_listener_that_stops_answers_those_that_share_a_call(handler: Ha
     stopping = asyncio.create_task(listening.stop(DEADLINE))
     await asyncio.sleep(0)
     for it in handler.shared:
-        it.set_result(json_response({}))
+        it.give(json_response({}))
         await asyncio.sleep(0.01)
     await stopping
     assert statuses(await sent) == [200, 200]
@@ -193,7 +193,7 @@ async def test_an_answer_for_a_client_who_went_away_is_dropped(listener: Listene
     await asyncio.gather(sent, return_exceptions=True)
     await asyncio.sleep(0.01)
     for it in handler.shared:
-        it.set_result(json_response({}))
+        it.give(json_response({}))
     assert statuses(await talk(listener, get("/1"))) == [200]
 
 

@@ -23,6 +23,12 @@ def compressed(answer: Response, headers: Mapping[str, str]) -> Answer:
     return later(asyncio.to_thread(_packed, answer, coding))
 
 
+async def compressed_later(answer: Response, headers: Mapping[str, str]) -> Response:
+    if len(answer.body) < WORTH_BYTES or (coding := _accepted(headers.get("accept-encoding", ""))) is None:
+        return answer
+    return await asyncio.to_thread(_packed, answer, coding)
+
+
 def _accepted(text: str) -> str | None:
     wishes: dict[str, bool] = {}
     for it in text.lower().split(","):

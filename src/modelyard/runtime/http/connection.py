@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
         self._owed: deque[tuple[Request, Later | Response]] = deque()  # asked, not answered yet
         self._streaming: asyncio.Task[None] | None = None  # the answer of the first that is owed
         self._stopping = self._ended = self._closing = False
-        self._read_paused = False
+        self._read_paused = self._pumping = False
         self._writable = asyncio.Event()
         self._writable.set()
         self._watch = peers.Watch(self._loop.time())
@@ -62,8 +62,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._reader.deaf:
             return
-        self._reader.feed(data)
-        self._pump()
+        reader = self._reader
+        reader.feed(data)
+        if self._waiting or reader.owes_continue or reader.incoming is not None:
+            self._pump()
 
     def eof_received(self) -> bool:
         self._ended = True
@@ -78,6 +80,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
+        self._mind_reading()
 
     def resume_writing(self) -> None:
         self._writable.set()
@@ -127,13 +130,26 @@ class Connection(asyncio.Protocol):
 
     def _cancel(self) -> None:
         for _, answer in self._owed:
-            if isinstance(answer, Later) and not answer.future.cancel() and not answer.future.cancelled():
-                answer.future.exception()  # told to nobody, as nobody is there
+            if isinstance(answer, Later) and answer.found is None:
+                answer.cancel()
         if self._streaming is not None:
             self._streaming.cancel()
 
     def _pump(self) -> None:
         """Answer what waits, as far as that is possible without waiting."""
+        self._pumping = True
+        self._ask()
+        self._pumping = False
+        reader = self._reader
+        if reader.owes_continue and self._takes_body():
+            reader.owes_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self._read_paused or self._waiting or reader.incoming is not None or len(self._owed) >= MOST_WAITING:
+            self._mind_reading()
+        if (self._stopping or self._ended) and not self._busy() and not self.transport.is_closing():
+            self.transport.close()
+
+    def _ask(self) -> None:
         while self._waiting and self._may_ask(self._waiting[0]):
             item = self._waiting.popleft()
             if isinstance(item, Response):
@@ -145,13 +161,9 @@ class Connection(asyncio.Protocol):
                 continue
             self._owed.append((item, answer))
             if isinstance(answer, Later):
-                answer.future.add_done_callback(self._write_owed)
-        if self._reader.owes_continue and self._takes_body():
-            self._reader.owes_continue = False
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._mind_reading()
-        if (self._stopping or self._ended) and not self._busy() and not self.transport.is_closing():
-            self.transport.close()
+                answer.tell = self._write_owed
+                if answer.found is not None:
+                    self._write_owed()
 
     def _takes_body(self) -> bool:
         """Whether the request that is being read is the next to be answered."""
@@ -165,8 +177,8 @@ class Connection(asyncio.Protocol):
         if not self._owed:
             return True
         request, answer = self._owed[-1]
-        waits_for_it = isinstance(answer, Later) and isinstance(answer.future, asyncio.Task)
-        return isinstance(item, Request) and request.keep_alive and not waits_for_it and self._streaming is None
+        together = not isinstance(answer, Later) or answer.shares
+        return isinstance(item, Request) and request.keep_alive and together and self._streaming is None
 
     def _mind_reading(self) -> None:
         crowded = len(self._waiting) + len(self._owed) >= MOST_WAITING or not self._writable.is_set()
@@ -176,25 +188,20 @@ class Connection(asyncio.Protocol):
             self._read_paused = crowded
             (self.transport.pause_reading if crowded else self.transport.resume_reading)()
 
-    def _write_owed(self, _done: "asyncio.Future[object] | None" = None) -> None:
+    def _write_owed(self) -> None:
         """All answers that are there, as far as none before them is missing."""
         while self._owed and self._streaming is None and not self._closing:
             request, answer = self._owed[0]
-            if isinstance(answer, Later):
-                if not answer.future.done():
-                    break
-                found = answer.finish(answer.future)
-                if isinstance(found, Later):
-                    self._owed[0] = (request, found)
-                    found.future.add_done_callback(self._write_owed)
-                    continue
-                if isinstance(found, Streamed):
-                    self._stream(request, found)
-                    return
-                answer = found
+            found = answer.found if isinstance(answer, Later) else answer
+            if found is None:
+                break
+            if isinstance(found, Streamed):
+                self._stream(request, found)
+                return
             self._owed.popleft()
-            self._write(request, answer)
-        self._pump()
+            self._write(request, found)
+        if not self._pumping:
+            self._pump()
 
     def _write(self, request: Request, response: Response) -> None:
         if self.transport.is_closing():

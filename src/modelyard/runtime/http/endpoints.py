@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
@@ -21,7 +21,6 @@ from modelyard.runtime.http.messages import (
     Response,
     Streamed,
     error_response,
-    given_up,
     json_response,
     later,
 )
@@ -35,6 +34,9 @@ from modelyard.wire.oip.loading import LoadOrder
 from modelyard.wire.oip.nouns import InferRequest, InferResponse
 
 log = logging.getLogger(__name__)
+
+# Longer ones are not remembered.
+QUICK_TARGET = 256
 
 _Found: TypeAlias = Response | Later | Awaitable[Response | Streamed]
 
@@ -67,19 +69,13 @@ class Endpoints:
             response = _failure(request, error)
         if isinstance(response, Streamed):
             return response
-        finished = _finished(request, response)
-        if isinstance(finished, Response):
-            return finished
-        packed: Response = await finished.future
-        return packed
+        response.headers = {**response.headers, **_request_id(request)}
+        return await compressing.compressed_later(response, request.headers)
 
     def _route(self, request: Request) -> _Found:
-        path = request.target.partition("?")[0]
-        if not path.startswith("/"):  # the absolute form, as proxies may send it
-            path = "/" + path.partition("://")[2].partition("/")[2]
-        if "%" in path:
-            path = "/".join(unquote(part).replace("/", "%2F") for part in path.split("/"))
-        match path.rstrip("/").split("/")[1:]:
+        target = request.target
+        parts = _quick_parts(target) if len(target) <= QUICK_TARGET else _parts(target)
+        match parts:
             case ["v2", "models", name, "infer"]:
                 return _only("POST", request) or self._infer(name, "", request)
             case ["v2", "models", name, "versions", version, "infer"]:
@@ -113,7 +109,7 @@ class Endpoints:
                 return _only("GET", request) or json_response(loading.held_to_json(self._repository.held()))
             case ["v2", "repository", "models", name, "unload"]:
                 return _only("POST", request) or self._unload(name)
-        return error_response(404, f"there is nothing at {path}")
+        return error_response(404, f"there is nothing at /{'/'.join(parts)}")
 
     def _live(self) -> Response:
         return json_response({"live": True}, headers={INSTANCE: self._identity.instance})
@@ -153,10 +149,17 @@ class Endpoints:
         if headers.get("content-encoding", "identity") != "identity":
             return self._infer_inflated(name, version, request)
         wanted = rest.decode_request(request.body, _json_bytes(headers))
-        answer = self._inference.infer(name, version, wanted)
-        if isinstance(answer, InferResponse):
-            return _inferred(answer, wanted)
-        return _inferred_later(answer, wanted, request)
+        answer = Later(shares=True)
+
+        def on_answer(found: InferResponse | Exception) -> None:
+            try:
+                response = _failure(request, found) if isinstance(found, Exception) else _inferred(found, wanted)
+            except Exception as error:
+                response = _failure(request, error)
+            answer.give(_finished(request, response))
+
+        answer.cancel = self._inference.ask(name, version, wanted, on_answer).cancel
+        return answer
 
     async def _infer_inflated(self, name: str, version: str, request: Request) -> Response:
         wanted = rest.decode_request(await self._plain(request), _json_bytes(request.headers))
@@ -197,19 +200,17 @@ def _inferred(answer: InferResponse, wanted: InferRequest) -> Response:
     return Response(200, body.content, BINARY, {BINARY_HEADER_LENGTH: str(body.json_bytes)})
 
 
-def _inferred_later(answer: Awaitable[InferResponse], wanted: InferRequest, request: Request) -> Later:
-    """A future stays one: a task for each request would cost more than its share of the call."""
+def _parts(target: str) -> tuple[str, ...]:
+    """Of the path, without what frames them."""
+    path = target.partition("?")[0]
+    if not path.startswith("/"):  # the absolute form, as proxies may send it
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    if "%" in path:
+        path = "/".join(unquote(part).replace("/", "%2F") for part in path.split("/"))
+    return tuple(path.rstrip("/").split("/")[1:])
 
-    def finish(done: "asyncio.Future[InferResponse]") -> Answer:
-        if done.cancelled():
-            return given_up()
-        try:
-            response = _inferred(done.result(), wanted)
-        except Exception as error:
-            response = _failure(request, error)
-        return _finished(request, response)
 
-    return Later(asyncio.ensure_future(answer), finish)
+_quick_parts = lru_cache(4096)(_parts)
 
 
 def _served_name(name: str, headers: Mapping[str, str]) -> str:

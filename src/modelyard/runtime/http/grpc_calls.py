@@ -13,17 +13,27 @@ import grpc
 
 from modelyard.kit.errors import ModelyardError, NotSupported
 from modelyard.runtime import grpc_methods
-from modelyard.runtime.grpc_methods import Encode, GrpcMethods, Sent
+from modelyard.runtime.grpc_methods import GrpcMethods, Sent
 from modelyard.runtime.http import grpc_frames, inflating
 from modelyard.runtime.http.incoming import Incoming
-from modelyard.runtime.http.messages import GRPC, Answer, Later, Request, Response, Streamed, error_response, later
+from modelyard.runtime.http.messages import (
+    GRPC,
+    Answer,
+    Later,
+    Request,
+    Response,
+    Streamed,
+    error_response,
+    later,
+    lines,
+)
 from modelyard.runtime.http.refusals import grpc_refusal, grpc_status, is_grpc
 from modelyard.wire import service
-from modelyard.wire.oip.nouns import InferResponse
 
 PREFIX = f"/{service.INFERENCE}/"
 _STREAM = PREFIX + "ModelStreamInfer"
 _OK: Mapping[str, str] = {"grpc-status": "0"}
+_OK_LINES = lines(_OK)
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 # Compressing or inflating no more than this takes no thread.
@@ -52,12 +62,9 @@ class GrpcCalls:
         if rpc == "ModelInfer" and sent.get("grpc-encoding", grpc_frames.IDENTITY) == grpc_frames.IDENTITY:
             try:
                 message = grpc_frames.plain(*grpc_frames.only(request.body), grpc_frames.IDENTITY, self._most_bytes)
-                answer, encode = self._methods.infer(self._infer_codec.decode(message), sent)
-                if isinstance(answer, InferResponse):
-                    return self._inferred(answer, encode, sent)
+                return self._infer(self._infer_codec.decode(message), sent)
             except Exception as error:
                 return _refused(error, sent)
-            return self._inferred_later(answer, encode, sent)
         if request.incoming is not None:
             return later(self._in_time(self._stream(request.incoming, sent), sent))
         if rpc in self._codecs:
@@ -66,26 +73,39 @@ class GrpcCalls:
 
     # ModelInfer, the short way
 
-    def _inferred(self, answer: InferResponse, encode: Encode, sent: Sent) -> Response:
-        message = self._infer_codec.encode(encode(answer))
-        return Response(200, grpc_frames.frame(message), GRPC, grpc_methods.echoed(sent), _OK)
-
-    def _inferred_later(self, answer: Awaitable[InferResponse], encode: Encode, sent: Sent) -> Later:
-        future = asyncio.ensure_future(answer)
+    def _infer(self, message: Any, sent: Sent) -> Later:
+        answer = Later(shares=True)
         seconds = _seconds_left(sent)
-        timer = None if seconds is None else future.get_loop().call_later(seconds, future.cancel)
+        timer: asyncio.TimerHandle | None = None
 
-        def finish(done: "asyncio.Future[InferResponse]") -> Response:
+        def on_answer(found: Any) -> None:
             if timer is not None:
                 timer.cancel()
-            if done.cancelled():
-                return _late() if timer is not None else _given_up()
+            if isinstance(found, Exception):
+                answer.give(_refused(found, sent))
+                return
             try:
-                return self._inferred(done.result(), encode, sent)
+                framed = grpc_frames.frame(self._infer_codec.encode(found))
             except Exception as error:
-                return _refused(error, sent)
+                answer.give(_refused(error, sent))
+                return
+            answer.give(Response(200, framed, GRPC, grpc_methods.echoed(sent), _OK_LINES))
 
-        return Later(future, finish)
+        cancel = self._methods.ask(message, sent, on_answer)
+
+        def late() -> None:
+            cancel()
+            answer.give(_late())
+
+        def unwanted() -> None:
+            cancel()
+            if timer is not None:
+                timer.cancel()
+
+        if seconds is not None:
+            timer = asyncio.get_running_loop().call_later(seconds, late)
+        answer.cancel = cancel if timer is None else unwanted
+        return answer
 
     # Everything else
 
@@ -102,12 +122,11 @@ class GrpcCalls:
         sent, codec = request.headers, self._codecs[rpc]
         message = codec.decode(await self._plain(*grpc_frames.only(request.body), sent))
         if rpc == "ModelInfer":
-            answer, encode = self._methods.infer(message, sent)
-            found: Any = encode(answer if isinstance(answer, InferResponse) else await answer)
+            found: Any = await self._methods.infer(message, sent)
         else:
             found = await getattr(self._methods, rpc)(message, sent)
         framed, headers = await _packed(codec.encode(found), sent)
-        return Response(200, framed, GRPC, headers, _OK)
+        return Response(200, framed, GRPC, headers, _OK_LINES)
 
     async def _stream(self, incoming: Incoming, sent: Sent) -> Response | Streamed:
         answers = self._methods.stream(self._messages(incoming, sent), sent)
@@ -204,7 +223,3 @@ def _refused(error: Exception, sent: Sent) -> Response:
 
 def _late() -> Response:
     return grpc_refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline of the call has passed")
-
-
-def _given_up() -> Response:
-    return grpc_refusal(grpc.StatusCode.CANCELLED, "the server gave this call up")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import orjson
 
@@ -20,6 +20,7 @@ GRPC = "application/grpc"
 EVENTS = "text/event-stream"
 
 _NO_HEADERS: Mapping[str, str] = {}
+_CHUNKED = b"transfer-encoding: chunked\r\n"
 _STATUS_LINES = {it.value: f"HTTP/1.1 {it.value} {it.phrase}\r\n" for it in HTTPStatus}
 
 
@@ -41,13 +42,13 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """`trailers`: the body goes in one chunk, and these behind it."""
+    """`trailers`: the body goes in one chunk, and these lines behind it."""
 
     status: int
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
-    trailers: Mapping[str, str] | None = None
+    trailers: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -59,17 +60,33 @@ class Streamed:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
 class Later:
-    """A response that takes time: what `finish` makes of the future once it is done. It is cancelled when nobody wants
-    it any more.
+    """A response that takes time. Whoever makes it calls `give`, once; `cancel` is called when nobody wants it more.
 
-    While a future waits that is no task, the requests behind it on the connection are asked too: they may share a call
-    with it. `finish` never raises; what it makes may take time again.
+    `shares`: while it is missing, the requests behind it on the connection are asked too, as they may share a call with
+    it.
     """
 
-    future: "asyncio.Future[Any]"
-    finish: "Callable[[asyncio.Future[Any]], Response | Streamed | Later]"
+    __slots__ = ("cancel", "found", "shares", "tell")
+
+    def __init__(self, cancel: Callable[[], object] | None = None, *, shares: bool = False) -> None:
+        self.cancel: Callable[[], object] = cancel or _nothing
+        self.shares = shares
+        self.found: Response | Streamed | None = None
+        self.tell: Callable[[], object] = _nothing
+
+    def give(self, answer: "Response | Streamed | Later") -> None:
+        """The answer, or one that takes still longer."""
+        if isinstance(answer, Later):
+            self.cancel = answer.cancel
+            answer.tell = lambda: self.give(answer.found) if answer.found is not None else None
+            return
+        self.found = answer
+        self.tell()
+
+
+def _nothing() -> None:
+    pass
 
 
 Answer: TypeAlias = Response | Later
@@ -89,11 +106,10 @@ class Handler(Protocol):
 
 def later(answer: "Awaitable[Response | Streamed]") -> Later:
     """Of what never raises."""
-    return Later(asyncio.ensure_future(answer), _result)
-
-
-def _result(done: "asyncio.Future[Response | Streamed]") -> "Response | Streamed":
-    return given_up() if done.cancelled() else done.result()
+    task = asyncio.ensure_future(answer)
+    made = Later(task.cancel)
+    task.add_done_callback(lambda done: made.give(given_up() if done.cancelled() else done.result()))
+    return made
 
 
 def given_up() -> Response:
@@ -110,41 +126,41 @@ def error_response(status: int, sentence: str, headers: Mapping[str, str] = _NO_
 
 def encoded(response: Response, request: Request | None, *, close: bool) -> list[bytes]:
     """Head and body, as parts. Without a request it answers something that could not be understood."""
-    body = response.body
-    whole = response.trailers is None
-    framing = f"content-length: {len(body)}\r\n" if whole else "transfer-encoding: chunked\r\n"
+    body, trailers = response.body, response.trailers
+    framing = b"content-length: %d\r\n" % len(body) if trailers is None else _CHUNKED
     start = head(response.status, response.content_type, framing, response.headers, request, close=close)
     if request is not None and request.method == "HEAD":
         return [start]
-    if response.trailers is None:
+    if trailers is None:
         return [start, body] if body else [start]
-    return [start, *chunk(body), last_chunk(response.trailers)]
+    return [start, *chunk(body), b"0\r\n", trailers, b"\r\n"]
 
 
 def head(
     status: int,
     content_type: str,
-    framing: str,
+    framing: bytes,
     headers: Mapping[str, str],
     request: Request | None,
     *,
     close: bool,
 ) -> bytes:
     """Status line and headers; `framing` is the header that says where the body ends, or nothing."""
-    lines = [_start(status, content_type), framing]
-    if headers:
-        lines.extend(f"{name}: {value}\r\n" for name, value in headers.items())
+    more = lines(headers) if headers else b""
     if close:
-        lines.append("connection: close\r\n")
+        more += b"connection: close\r\n"
     elif request is not None and request.http_1_0:
-        lines.append("connection: keep-alive\r\n")
-    lines.append("\r\n")
-    return "".join(lines).encode("latin-1", "replace")
+        more += b"connection: keep-alive\r\n"
+    return b"%b%b%b\r\n" % (_start(status, content_type), framing, more)
+
+
+def lines(headers: Mapping[str, str]) -> bytes:
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("latin-1", "replace")
 
 
 @lru_cache(64)
-def _start(status: int, content_type: str) -> str:
-    return f"{_STATUS_LINES[status]}content-type: {content_type}\r\n"
+def _start(status: int, content_type: str) -> bytes:
+    return f"{_STATUS_LINES[status]}content-type: {content_type}\r\n".encode()
 
 
 def chunk(data: bytes) -> tuple[bytes, ...]:
@@ -153,5 +169,4 @@ def chunk(data: bytes) -> tuple[bytes, ...]:
 
 
 def last_chunk(trailers: Mapping[str, str]) -> bytes:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in trailers.items())
-    return f"0\r\n{lines}\r\n".encode("latin-1", "replace")
+    return b"0\r\n%b\r\n" % lines(trailers)

@@ -3,7 +3,7 @@
 A request is told of when it is complete; one whose target the handler wants as a stream when its headers are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import httptools
@@ -14,6 +14,15 @@ from modelyard.runtime.http.refusals import refusal
 
 MOST_BODY_BYTES = 1 << 30
 MOST_HEADER_BYTES = 64 << 10
+# What gateways send with every request, to spare the decoding.
+_NAMES: Mapping[bytes, str] = {
+    name.encode(): name
+    for name in (
+        *("host", "accept", "accept-encoding", "connection", "content-length", "content-type", "te", "traceparent"),
+        *("transfer-encoding", "user-agent", "x-forwarded-proto", "x-request-id", "grpc-accept-encoding"),
+        *("grpc-timeout", "seldon-internal-model", "seldon-model", "inference-header-content-length"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +108,16 @@ class Reader:
 
     def on_url(self, url: bytes) -> None:
         self._url += url
-        self._count_header(len(url))
+        self._header_bytes += len(url)
+        if self._header_bytes > MOST_HEADER_BYTES:
+            self._too_many_headers()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_header(len(name) + len(value))
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MOST_HEADER_BYTES:
+            self._too_many_headers()
+            return
+        self._headers[_NAMES.get(name) or name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self.in_headers = False
@@ -156,9 +170,8 @@ class Reader:
             self.incoming,
         )
 
-    def _count_header(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > MOST_HEADER_BYTES and self._refusal is None:
+    def _too_many_headers(self) -> None:
+        if self._refusal is None:
             self._refusal = self._refusal_of(431, f"the headers take more than {MOST_HEADER_BYTES} bytes")
 
     def _too_large(self) -> None:

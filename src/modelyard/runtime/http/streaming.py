@@ -13,7 +13,7 @@ async def stream(
 ) -> None:
     """Raises what the pieces raise, once their source is closed."""
     chunked = not request.http_1_0
-    framing = "transfer-encoding: chunked\r\n" if chunked else ""
+    framing = b"transfer-encoding: chunked\r\n" if chunked else b""
     transport.write(head(200, streamed.content_type, framing, streamed.headers, request, close=close))
     trailers = _NO_TRAILERS
     try:

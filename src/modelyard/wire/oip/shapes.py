@@ -12,7 +12,8 @@ MOST_DIMENSIONS = 32
 
 def check(shape: Any, tensor: str) -> tuple[int, ...]:
     """The shape, known to be a sequence of whole numbers that are not negative."""
-    if not isinstance(shape, Sequence) or isinstance(shape, str | bytes) or len(shape) > MOST_DIMENSIONS:
+    listed = type(shape) is list or (isinstance(shape, Sequence) and not isinstance(shape, str | bytes))
+    if not listed or len(shape) > MOST_DIMENSIONS:
         raise InvalidInput(f"tensor '{tensor}': 'shape' must be a list of at most {MOST_DIMENSIONS} whole numbers")
     for size in shape:
         if type(size) is not int or not 0 <= size < 1 << 63:
