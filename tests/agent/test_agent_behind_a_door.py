@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from modelyard.domain.agent_protocol import ModelEventKind, ModelVersion
+from modelyard.kit import clock
+from modelyard.wire import agent_debug, grpc_server, service
 from tests.agent.door_rig import HEADER
 from tests.agent.named_server import NamedServer
 from tests.agent.peers import DEADLINE_SECONDS, Process, Scheduler, free_port, until
@@ -28,6 +30,7 @@ class Replica:
     folder: Path
     http: httpx.AsyncClient
     ports: tuple[int, int]
+    debug: int
 
     async def infer(self, model: ModelVersion) -> httpx.Response:
         return await self.http.post("/v2/models/any/infer", json={}, headers={HEADER: str(model.id)})
@@ -46,7 +49,7 @@ class Replica:
 @pytest.fixture
 async def replica(tmp_path: Path) -> AsyncIterator[Replica]:
     scheduler, server = await Scheduler().start(), await NamedServer("server").start()
-    http_port, grpc_port = free_port(), free_port()
+    http_port, grpc_port, debug = free_port(), free_port(), free_port()
     door = Process(
         "modelyard.run.front_door",
         *("--http", f"127.0.0.1:{http_port}", "--grpc", f"127.0.0.1:{grpc_port}", "--agent-folder", tmp_path / "agent"),
@@ -57,14 +60,14 @@ async def replica(tmp_path: Path) -> AsyncIterator[Replica]:
         *("--server-name", "mls", "--server-idx", 0, "--server-type", "mlserver"),
         *("--scheduler-port", scheduler.port, "--agent-folder", tmp_path / "agent", "--memory-bytes", 100 * MIB),
         *("--inference-http-port", server.http_port, "--inference-grpc-port", server.grpc_port),
-        *("--reverse-proxy-http-port", http_port, "--reverse-proxy-grpc-port", grpc_port, "--debug-grpc-port", 0),
+        *("--reverse-proxy-http-port", http_port, "--reverse-proxy-grpc-port", grpc_port, "--debug-grpc-port", debug),
         log=tmp_path / "agent.log",
     )
     await agent.start()
     await door.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=DEADLINE_SECONDS) as http:
         try:
-            yield Replica(scheduler, server, door, agent, tmp_path, http, (http_port, grpc_port))
+            yield Replica(scheduler, server, door, agent, tmp_path, http, (http_port, grpc_port), debug)
         finally:
             server.released.set()
             for part in (agent, door):
@@ -164,3 +167,17 @@ async def test_models_of_a_server_that_starts_again_are_let_through_once_they_ar
         assert answer.headers["x-modelyard-not-loaded"] == "true"  # never the server's own "unknown model"
         await asyncio.sleep(0.02)
     assert replica.server.acts.count("infer iris_1") == 1
+
+
+async def test_the_debug_service_says_when_a_model_was_used_last(replica: Replica) -> None:
+    used, unused = await loaded(replica, "iris"), await loaded(replica, "wine")
+    began = clock.now()
+    await replica.infer(used)
+    async with grpc_server.channel(f"127.0.0.1:{replica.debug}") as channel:
+        stub = service.Stub(channel, service.AGENT_DEBUG)
+        end = asyncio.get_running_loop().time() + DEADLINE_SECONDS
+        while not (seen := agent_debug.decode_last_used(await stub.ReplicaStatus(agent_debug.StatusRequest()))):
+            assert asyncio.get_running_loop().time() < end, "the use is not seen"
+            await asyncio.sleep(0.05)
+    assert seen.keys() == {str(used.id)} != {str(unused.id)}
+    assert began <= seen[str(used.id)] <= clock.now()

@@ -39,8 +39,8 @@ class Door(Protocol):
         """What the server holds, as asked for then: open to these, closed to all others."""
         ...
 
-    def server_lost(self) -> None:
-        """The server is gone, with all it held."""
+    async def server_lost(self) -> None:
+        """A connection to the server broke. Closed to all, if the server is gone with what it held."""
         ...
 
     def usage(self) -> Mapping[str, Usage]:
@@ -75,7 +75,7 @@ class NoDoor:
     async def found(self, _models: frozenset[str], _asked_at: float, /) -> None:
         return
 
-    def server_lost(self) -> None:
+    async def server_lost(self) -> None:
         return
 
     def usage(self) -> Mapping[str, Usage]:

@@ -67,22 +67,11 @@ class DoorRoutes:
                     self._news.clear()
                     await self._news.wait()
                 # With nobody there all is settled at once, and a door that starts opens its ports a moment later.
-                while not (self.connected and await self._listens()):  # noqa: ASYNC110  # nobody would set an event
+                while not (self.connected and await listens(self._own)):  # noqa: ASYNC110  # nobody would set an event
                     await asyncio.sleep(LOOK_EVERY_SECONDS)
         except TimeoutError:
             return f"the front door did not take the route to it within {LIVE_SECONDS:.0f} s"
         return None
-
-    async def _listens(self) -> bool:
-        for port in (self._own.http_port, self._own.grpc_port):
-            try:
-                _, writer = await asyncio.open_connection(self._own.host, port)
-            except OSError:
-                return False
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-        return True
 
     def _apply(
         self, routes: Mapping[str, Route | None], sets: Mapping[str, Mapping[str, Endpoint]] | None = None
@@ -106,3 +95,16 @@ class DoorRoutes:
 
 def _route(model: str, cold: bool = False) -> Route:
     return Route((Variant(SERVER, model),), cold)
+
+
+async def listens(endpoint: Endpoint) -> bool:
+    """Whether connections are taken there, on both ports."""
+    for port in (endpoint.http_port, endpoint.grpc_port):
+        try:
+            _, writer = await asyncio.open_connection(endpoint.host, port)
+        except OSError:
+            return False
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+    return True

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from modelyard.agent.door_counter import DoorCounter
 from modelyard.agent.door_files import Sockets
-from modelyard.agent.door_routes import DoorRoutes
+from modelyard.agent.door_routes import DoorRoutes, listens
 from modelyard.agent.doorway import Doorway
 from modelyard.agent.problems import ServerRefusal
 from modelyard.agent.usage import Usage, Usages
@@ -50,6 +50,7 @@ class FrontDoor:
         activate: Activate = no_activation,
     ) -> None:
         self._where = where
+        self._upstream = upstream
         self._finish_seconds = finish_seconds
         self._doorway = Doorway()
         self._routes = DoorRoutes(where, own, upstream, activate)
@@ -111,5 +112,7 @@ class FrontDoor:
         if turns and (reason := await self._routes.settled(turns)) is not None:
             log.error("of %s: %s", ", ".join(sorted(turns)), reason)
 
-    def server_lost(self) -> None:
-        self._routes.turn(self._doorway.server_lost(clock.now()))
+    async def server_lost(self) -> None:
+        # One that still listens only broke a connection: what it holds, the next look will tell.
+        if not await listens(self._upstream):
+            self._routes.turn(self._doorway.server_lost(clock.now()))

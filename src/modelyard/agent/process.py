@@ -82,7 +82,7 @@ class AgentProcess:
         )
         work = Work(artifacts, self._folders, server, door, limits, self._mailbox.put)
         debug, self.debug_port = await grpc_server.start(
-            settings.debug_address, {service.AGENT_DEBUG: DebugService(self.agent)}
+            settings.debug_address, {service.AGENT_DEBUG: DebugService(self.agent, door.usage)}
         )
         log.info("agent of %s: debug service on port %d", settings.replica, self.debug_port)
         try:

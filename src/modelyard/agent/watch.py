@@ -64,7 +64,6 @@ class Watch:
         if self._up and seen.instance != self._instance:
             log.warning("the inference server was restarted")
             self._up = False
-            self._door.server_lost()
             await self._emit(ServerDown())
         every = INDEX_EVERY_SECONDS if seen.instance is None else INDEX_EVERY_SECONDS_NAMED
         if self._up and not tell and clock.now() - self._indexed_at < every:
@@ -85,7 +84,7 @@ class Watch:
         if self._up:
             log.warning("the inference server went away: %s", error)
             if isinstance(error, ServerLost):
-                self._door.server_lost()
+                await self._door.server_lost()
         if self._up or tell:
             self._up = False
             await self._emit(ServerDown())

@@ -40,8 +40,6 @@ def prepare(settings: bootstrap.Settings, folder: Path, *, concurrency: int, log
     """Write the gateway's bootstrap into the folder and return the command. Raises `Unavailable` and `Refused`."""
     envoy = binary()
     _check_port("gateway", settings.listen_host, settings.listen_port)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / ADMIN_ADDRESS).unlink(missing_ok=True)
     command = _command(envoy, _write(bootstrap.build(settings), folder), concurrency, log_level)
     return [*command, "--admin-address-path", str(folder / ADMIN_ADDRESS)]
 
@@ -53,7 +51,6 @@ def prepare_door(
     envoy = binary()
     for port in (settings.http_port, settings.grpc_port):
         _check_port("front door", settings.listen_host, port)
-    folder.mkdir(parents=True, exist_ok=True)
     command = _command(envoy, _write(door_bootstrap.build(settings), folder), concurrency, log_level)
     # Its counting says at level error that a request which never reached the server has not been counted.
     return [*command, "--component-log-level", "misc:critical"]
@@ -61,7 +58,12 @@ def prepare_door(
 
 def _write(document: bootstrap.Json, folder: Path) -> Path:
     file = folder / BOOTSTRAP
-    file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ADMIN_ADDRESS).unlink(missing_ok=True)
+        file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise errors.Refused(f"cannot write {file}: {error.strerror}") from error
     return file
 
 
