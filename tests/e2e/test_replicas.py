@@ -60,6 +60,10 @@ def test_a_new_server_is_started_and_a_deleted_one_stopped(yard: Yard) -> None:
     until(lambda: not {"runtime-extra-0", "agent-extra-0"} & parts(yard), "it is gone")
 
 
-def test_a_server_config_that_is_not_run_here_is_said_so(yard: Yard) -> None:
-    apply(yard, name="triton", config="triton")
-    until(lambda: "its serverConfig is 'triton'" in yard.do("describe", "server", "triton"), "it is described")
+def test_a_server_config_that_is_not_known_is_refused(yard: Yard) -> None:
+    file = yard.home / "server.yaml"
+    file.write_text(SERVER.format(name="triton", replicas=1, config="tritn"))
+    done = yard.run("apply", "-f", str(file))
+    assert done.returncode != 0
+    assert "there is no server config 'tritn': did you mean triton?" in " ".join(done.stderr.split())
+    assert "triton" not in yard.do("get", "servers")

@@ -7,7 +7,7 @@ from modelyard.domain.status import GatewayStatus, ReplicaState, ReplicaStatus, 
 from modelyard.run.overview import Overview, missing
 
 LOCAL = ServerManifest("local", Replicas(2))
-TRITON = ServerManifest("triton", Replicas(1), server_config="triton")
+TRITON = ServerManifest("triton", server_config="unheard-of")
 
 
 def overview(*states: ReplicaState, gateway: bool = True) -> Overview:

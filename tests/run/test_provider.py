@@ -161,8 +161,8 @@ async def test_other_settings_change_replicas_in_place(yard: Yard) -> None:
 
 
 async def test_what_cannot_be_run_is_said_in_the_servers_history(yard: Yard) -> None:
-    await yard.apply(ServerManifest("triton", Replicas(1), server_config="triton"))
-    await yard.until_noted("its serverConfig is 'triton'")
+    await yard.apply(ServerManifest("local", Replicas(1), overcommit_percent=10))
+    await yard.until_noted("agents cannot evict models yet")
     assert not yard.notebook.orders
 
 

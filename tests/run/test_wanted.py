@@ -57,7 +57,11 @@ def test_other_settings_change_a_replica_in_place() -> None:
 @pytest.mark.parametrize(
     ("manifest", "reason"),
     [
-        pytest.param(server(server_config="mlserver"), "its serverConfig is 'mlserver'", id="another server config"),
+        pytest.param(
+            server(server_config="mlsever"),
+            "there is no serverConfig 'mlsever': use mlserver, modelyard, triton",
+            id="an unknown server config",
+        ),
         pytest.param(server(overcommit_percent=10), "overcommit of 10 %", id="overcommit"),
         pytest.param(server(replicas=10_000), "at most 64", id="a slip of the keyboard"),
     ],
@@ -79,8 +83,22 @@ def test_capabilities_replace_and_extras_add() -> None:
 def test_what_is_installed_beside_is_announced_unless_a_manifest_says_its_own() -> None:
     built_in = (*wanted.BUILT_IN_CAPABILITIES, "xgboost")
     manifests = [server("a"), server("b", capabilities=("onnx",)), server("c", extra_capabilities=("gpu",))]
-    plan = wanted.decide(manifests, {}, built_in)
+    plan = wanted.decide(manifests, {}, {"modelyard": built_in})
     assert [it.capabilities for it in plan.start.values()] == [built_in, ("onnx",), (*built_in, "gpu")]
+
+
+def test_each_kind_of_server_offers_its_own() -> None:
+    plan = wanted.decide([server(server_config="mlserver")], {}, {"mlserver": ("mlserver", "sklearn")})
+    expected = ReplicaSettings(GIB, ("mlserver", "sklearn"), server_config="mlserver")
+    assert plan.start == {ReplicaId("local", 0): expected}
+
+
+def test_a_server_of_another_kind_takes_the_place_of_the_old_one_once_that_is_gone() -> None:
+    manifests = [server(replicas=2, server_config="mlserver")]
+    plan = wanted.decide(manifests, there(0, 1))
+    assert (list(plan.start), list(plan.change), list(plan.stop)) == ([], [], local(1, 0))
+    plan = wanted.decide(manifests, there(0))
+    assert (list(plan.start), list(plan.stop)) == (local(1), local(0))
 
 
 def test_the_scheduler_is_told_of_what_is_run_and_of_what_went_away() -> None:

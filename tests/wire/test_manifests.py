@@ -310,3 +310,9 @@ def test_any_values_are_taken_or_refused_and_nothing_else(kind: str, name: Any, 
         parse_manifest(yaml.safe_dump(document))
     except (InvalidInput, NotSupported):
         pass
+
+
+def test_a_server_config_that_there_is_not_is_refused_with_the_nearest() -> None:
+    text = "apiVersion: mlops.seldon.io/v1alpha1\nkind: Server\nmetadata: {name: a}\nspec: {serverConfig: mlservr}\n"
+    with pytest.raises(InvalidInput, match=r"there is no server config 'mlservr': did you mean mlserver\?"):
+        parse_manifest(text)

@@ -1,7 +1,9 @@
 """Where an agent and its front door meet: two unix sockets."""
 
+import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,3 +42,13 @@ def sockets(agent_folder: Path) -> Sockets:
 def short_folder(folder: Path) -> Path:
     digest = hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"modelyard-{os.getuid()}-{digest}"
+
+
+def remove(agent_folder: Path) -> None:
+    """Once neither runs any more: what they met at."""
+    near = agent_folder.absolute() / "door"
+    for folder in (near, short_folder(near)):
+        with contextlib.suppress(OSError):
+            for name in ("control.sock", "admin.sock"):
+                (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(short_folder(near), ignore_errors=True)

@@ -41,6 +41,24 @@ def up(
         int | None,
         typer.Option(metavar="PERCENT", help="Only 0 until agents can evict models.", show_default=False),
     ] = None,
+    mlserver_python: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="MODELYARD_MLSERVER_PYTHON",
+            help="A Python that has MLServer, for `serverConfig: mlserver` [default: installed on first use].",
+            show_default=False,
+        ),
+    ] = None,
+    triton_binary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            envvar="MODELYARD_TRITON_BINARY",
+            help="The program `tritonserver`, for `serverConfig: triton` [default: installed on first use].",
+            show_default=False,
+        ),
+    ] = None,
     state_dir: StateDir = None,
     port_base: Annotated[
         int,
@@ -71,6 +89,8 @@ def up(
         memory=memory,
         overcommit=overcommit,
         secrets=secrets,
+        mlserver_python=mlserver_python,
+        triton_binary=triton_binary,
     )
     console = Console()
     if detach_:

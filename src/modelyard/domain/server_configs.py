@@ -7,6 +7,12 @@ MLSERVER = "mlserver"
 TRITON = "triton"
 SERVER_CONFIGS = (MLSERVER, MODELYARD, TRITON)
 
+
+def server_config_problem(name: str) -> str | None:
+    """Why there is no such server; None where there is."""
+    return None if name in SERVER_CONFIGS else f"there is no serverConfig {name!r}: use {', '.join(SERVER_CONFIGS)}"
+
+
 # What the reference's images of these servers hold.
 FULL_CAPABILITIES: Mapping[str, tuple[str, ...]] = {
     MLSERVER: (

@@ -78,6 +78,8 @@ def _command(given: UpOptions) -> Sequence[str]:
         "--memory": wish.memory_bytes,
         "--overcommit": wish.overcommit_percent,
         "--secrets": given.secrets,
+        "--mlserver-python": given.programs.mlserver_python,
+        "--triton-binary": given.programs.triton_binary,
     }
     chosen = [text for flag, value in flags.items() if value is not None for text in (flag, str(value))]
     return (sys.executable, "-P", "-m", "modelyard.run.up", *chosen)

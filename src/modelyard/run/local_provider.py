@@ -1,6 +1,6 @@
-"""Server replicas as processes of this machine: a built-in runtime and an agent each.
+"""Server replicas as processes of this machine: an inference server and an agent each.
 
-The runtime is not a child of its agent: an agent that dies leaves it serving.
+The server is not a child of its agent: an agent that dies leaves it serving.
 """
 
 import asyncio
@@ -14,8 +14,9 @@ from pathlib import Path
 from modelyard.domain.names import ReplicaId
 from modelyard.kit.errors import ModelyardError, Refused, Unavailable
 from modelyard.kit.tasks import TaskSet
-from modelyard.run import commands, ports, processes, ready, sockets
+from modelyard.run import commands, ending, ports, processes, replica_parts, sockets
 from modelyard.run.ports import FixedPorts
+from modelyard.run.programs import Program, Programs
 from modelyard.run.replica import ReplicaPorts, ReplicaSettings
 from modelyard.run.supervisor import PartSpec, Supervised, Supervisor
 from modelyard.run.system import Part
@@ -33,7 +34,8 @@ class _Replica:
 
 
 class LocalProvider:
-    """A `provider.Provider`. `leftovers`: what an earlier `up` left running, by part name; adopted where it fits."""
+    """A `provider.Provider`. `leftovers`: what an earlier `up` left running, by part name; adopted where it fits.
+    `programs`: what inference servers run from; None: of ours only."""
 
     def __init__(
         self,
@@ -43,12 +45,14 @@ class LocalProvider:
         leftovers: Mapping[str, Part],
         on_problem: Callable[[str, str], None],
         secrets: Path | None = None,
+        programs: Programs | None = None,
     ) -> None:
         self._secrets = secrets
         self._supervisor = supervisor
         self._fixed = fixed
         self._leftovers = dict(leftovers)
         self._on_problem = on_problem
+        self._programs = programs or Programs()
         self.failure: ModelyardError | None = None  # the first thing that could not be done
         self._replicas: dict[ReplicaId, _Replica] = {}
         self._tasks = TaskSet()
@@ -74,13 +78,13 @@ class LocalProvider:
             self._fail(replica, error)
             return
         self._replicas[replica] = _Replica(settings, taken)
-        agent = await self._claim(commands.agent_name(replica), self._agent_argv(replica))
-        runtime = await self._claim(commands.runtime_name(replica), self._runtime_argv(replica))
-        # Those go on at once; what is missing is brought up in its order.
-        if runtime is not None and runtime.process.is_alive():
-            self._start_runtime(replica, runtime)
-        if agent is not None and agent.process.is_alive():
-            self._start_agent(replica, agent)
+        # Those that run go on at once; what is missing is brought up in its order.
+        for spec in self._specs(replica, self._programs.found(settings.server_config)):
+            leftover = await self._claim(spec)
+            if leftover is not None and leftover.process.is_alive():
+                self._supervisor.start(spec, leftover)
+        if (server := self._leftovers.pop(commands.runtime_name(replica), None)) is not None:
+            await self._end(server)  # nobody knows any more what it runs from
         self._begin(replica)
 
     async def change(self, replica: ReplicaId, settings: ReplicaSettings) -> None:
@@ -92,12 +96,12 @@ class LocalProvider:
 
     async def stop(self, replica: ReplicaId) -> None:
         await self._halt(replica)
-        await self._supervisor.end(commands.agent_name(replica))
-        await self._supervisor.end(commands.runtime_name(replica))
+        for group in commands.ending_order(part for part in self._supervisor.parts if _belongs(part, replica)):
+            await self._supervisor.end(*group)
         del self._replicas[replica]
+        ending.clear_replica(self._directory, replica)
         # It is not wanted any more: neither are its artifacts.
         folder = commands.replica_dir(self._directory, replica)
-        sockets.remove(sockets.path(folder))
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def end_leftovers(self) -> None:
@@ -111,6 +115,7 @@ class LocalProvider:
     async def cancel(self) -> None:
         """Bring nothing more up; what runs is the supervisor's to end."""
         await self._tasks.cancel()
+        await self._programs.cancel()
 
     def _begin(self, replica: ReplicaId) -> None:
         self._replicas[replica].bringing_up = self._tasks.start(self._bring_up(replica), name=f"bring up {replica}")
@@ -123,19 +128,28 @@ class LocalProvider:
                 await task
 
     async def _bring_up(self, replica: ReplicaId) -> None:
-        """The runtime first; its agent once it answers."""
-        parts = self._supervisor.parts
-        runtime = parts.get(commands.runtime_name(replica)) or self._start_runtime(replica)
-        while await self._lost_a_port(replica, runtime):
-            await self._supervisor.end(commands.agent_name(replica), commands.runtime_name(replica))
-            self._replicas[replica].ports = self._new_ports()
-            runtime = self._start_runtime(replica)
-        agent = parts.get(commands.agent_name(replica)) or self._start_agent(replica)
-        while await self._lost_a_port(replica, agent):
-            await self._supervisor.end(commands.agent_name(replica))
+        """The server first, once it is installed; its agent once it answers. Again, when one of them lost a port."""
+        program = await self._programs.ready(self._replicas[replica].settings.server_config, replica.server)
+        while (loser := await self._start_all(replica, program)) is not None:
+            await self._supervisor.end(loser)
             it = self._replicas[replica]
-            it.ports = replace(it.ports, debug=self._new_ports().debug)
-            agent = self._start_agent(replica)
+            it.ports = replica_parts.renewed(it.ports, loser, self._new_ports())
+
+    async def _start_all(self, replica: ReplicaId, program: Program) -> str | None:
+        """Start what does not run just so. The name of a part that cannot have its ports; None: all are ready."""
+        parts, later = self._supervisor.parts, list[Supervised]()
+        for spec in self._specs(replica, program):
+            if (part := parts.get(spec.name)) is not None and part.spec.argv != spec.argv:
+                await self._supervisor.end(spec.name)
+            part = parts.get(spec.name) or self._supervisor.start(spec)
+            if spec.name.startswith(replica_parts.WAIT_FOR_AGENT):
+                later.append(part)
+            elif await self._lost_a_port(replica, part):
+                return spec.name
+        for part in later:
+            if await self._lost_a_port(replica, part):
+                return part.spec.name
+        return None
 
     async def _lost_a_port(self, replica: ReplicaId, part: Supervised) -> bool:
         """Wait until it is ready. True: it cannot be, as somebody took its port between our look and its use."""
@@ -154,57 +168,44 @@ class LocalProvider:
         log.error("%s", error)
         self._on_problem(replica.server, str(error))
 
-    def _start_runtime(self, replica: ReplicaId, leftover: Part | None = None) -> Supervised:
-        taken = self._replicas[replica].ports
-
-        async def answers() -> bool:
-            return await ready.http_ok(taken.http, "/v2/health/ready")
-
-        name = commands.runtime_name(replica)
-        return self._supervisor.start(PartSpec(name, self._runtime_argv(replica), answers, taken.runtime()), leftover)
-
-    def _start_agent(self, replica: ReplicaId, leftover: Part | None = None) -> Supervised:
-        taken = self._replicas[replica].ports
-
-        async def answers() -> bool:
-            return await ready.port_open(taken.debug)
-
-        name = commands.agent_name(replica)
-        return self._supervisor.start(PartSpec(name, self._agent_argv(replica), answers, taken.agent()), leftover)
-
-    def _runtime_argv(self, replica: ReplicaId) -> tuple[str, ...]:
-        return commands.runtime(self._directory, replica, self._replicas[replica].ports)
-
-    def _agent_argv(self, replica: ReplicaId) -> tuple[str, ...]:
+    def _specs(self, replica: ReplicaId, program: Program | None) -> tuple[PartSpec, ...]:
         it = self._replicas[replica]
-        return commands.agent(self._directory, replica, it.ports, it.settings, self._fixed, self._secrets)
+        return replica_parts.specs(self._directory, replica, it.ports, it.settings, self._fixed, program, self._secrets)
 
-    async def _claim(self, name: str, argv: tuple[str, ...]) -> Part | None:
+    async def _claim(self, spec: PartSpec) -> Part | None:
         """The leftover of that name, if it is just what would be started; another one is ended first."""
-        part = self._leftovers.pop(name, None)
-        if part is None or part.argv == argv:
+        part = self._leftovers.pop(spec.name, None)
+        if part is None or part.argv == spec.argv:
             return part
-        log.info("%s (pid %d) was left running with other arguments: ending it", name, part.pid)
-        await asyncio.to_thread(processes.end, [part.process], patience_seconds=5.0)
+        log.info("%s (pid %d) was left running with other arguments: ending it", part.name, part.pid)
+        await self._end(part)
         return None
+
+    async def _end(self, part: Part) -> None:
+        await asyncio.to_thread(processes.end, [part.process], patience_seconds=5.0)
 
     def _ports_before(self, replica: ReplicaId) -> ReplicaPorts | None:
         """Those of a leftover, so that adoption or a restart keeps them."""
         runtime = self._leftovers.get(commands.runtime_name(replica))
-        agent = self._leftovers.get(commands.agent_name(replica))
         if runtime is None or not {"http", "grpc"} <= runtime.ports.keys():
             return None
-        debug = agent.ports.get("debug") if agent is not None else None
-        taken = self._taken() | set(runtime.ports.values())
-        return ReplicaPorts(
-            http=runtime.ports["http"],
-            grpc=runtime.ports["grpc"],
-            debug=debug or ports.take_free(self._fixed.gateway, 1, taken)[0],
-        )
+        found = replace(self._new_ports(), http=runtime.ports["http"], grpc=runtime.ports["grpc"])
+        if (door := self._leftovers.get(commands.door_name(replica))) is not None and {
+            "http",
+            "grpc",
+        } <= door.ports.keys():
+            found = replace(found, door_http=door.ports["http"], door_grpc=door.ports["grpc"])
+        if (agent := self._leftovers.get(commands.agent_name(replica))) is not None and "debug" in agent.ports:
+            found = replace(found, debug=agent.ports["debug"])
+        return found
 
     def _new_ports(self) -> ReplicaPorts:
-        return ReplicaPorts(*ports.take_free(self._fixed.gateway, 3, self._taken()))
+        return ReplicaPorts(*ports.take_free(self._fixed.gateway, 5, self._taken()))
 
     def _taken(self) -> set[int]:
         own = {port for it in self._replicas.values() for port in it.ports.all().values()}
         return own | {port for part in self._leftovers.values() for port in part.ports.values()}
+
+
+def _belongs(part: str, replica: ReplicaId) -> bool:
+    return commands.replica_of(part) == replica

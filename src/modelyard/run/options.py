@@ -6,6 +6,7 @@ from pathlib import Path
 from modelyard.kit.errors import InvalidInput, NotSupported
 from modelyard.run import ports
 from modelyard.run.first_server import ServerWish
+from modelyard.run.programs import Given
 from modelyard.run.system import DEFAULT_PORT_BASE
 from modelyard.run.wanted import MOST_REPLICAS
 from modelyard.wire import quantities
@@ -19,6 +20,7 @@ class UpOptions:
     port_base: int = DEFAULT_PORT_BASE
     server: ServerWish = field(default_factory=ServerWish)
     secrets: Path | None = None
+    programs: Given = field(default_factory=Given)
 
 
 def check(
@@ -29,6 +31,8 @@ def check(
     memory: str | None = None,
     overcommit: int | None = None,
     secrets: Path | None = None,
+    mlserver_python: Path | None = None,
+    triton_binary: Path | None = None,
 ) -> UpOptions:
     """Raises `InvalidInput` and `NotSupported`, naming the flag."""
     ports.fixed_ports(port_base)
@@ -44,7 +48,14 @@ def check(
         secrets = secrets.expanduser().absolute()
         if not secrets.is_dir():
             raise InvalidInput(f"--secrets {secrets} is no folder: make it, with one file for each secret")
-    return UpOptions(state_dir, port_base, ServerWish(replicas, _memory(memory), overcommit), secrets)
+    wish = ServerWish(replicas, _memory(memory), overcommit)
+    programs = Given(_absolute(mlserver_python), _absolute(triton_binary))
+    return UpOptions(state_dir, port_base, wish, secrets, programs)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    """Links stay as they are: the Python of a virtual environment is one."""
+    return None if path is None else path.expanduser().absolute()
 
 
 def _memory(text: str | None) -> int | None:

@@ -56,16 +56,16 @@ class ServerWatch:
         agents: str,
         name: str,
         problems: "asyncio.Queue[tuple[str, str]] | None" = None,
-        built_in: tuple[str, ...] = wanted.BUILT_IN_CAPABILITIES,
+        offers: Mapping[str, tuple[str, ...]] = wanted.OFFERS,
     ) -> None:
-        """`problems`: where the provider puts (server, sentence) for what it could not do. `built_in`: what the
-        built-in runtime can serve on its replicas."""
+        """`problems`: where the provider puts (server, sentence) for what its users should know. `offers`: by server
+        config, what its replicas can serve."""
         self.synced = asyncio.Event()  # the first wishes were acted on
         self.wanted: tuple[ServerManifest, ...] = ()
         self._provider = provider
         self._addresses = (scheduler, agents)
         self._name = name
-        self._built_in = built_in
+        self._offers = offers
         self._tasks = TaskSet()
         self._acting = asyncio.Lock()
         self._stopping: set[ReplicaId] = set()
@@ -131,7 +131,7 @@ class ServerWatch:
                 provision.ControlPlaneRequest(subscriberName=self._name)
             ):
                 if provision.asks_for_servers(message) and connection.heard:
-                    refused = wanted.decide(self.wanted, self._provider.replicas(), self._built_in).refused
+                    refused = wanted.decide(self.wanted, self._provider.replicas(), self._offers).refused
                     await self._notify(connection, refused, first_sync=True)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
@@ -163,7 +163,7 @@ class ServerWatch:
             return await self._carry_out()
 
     async def _carry_out(self) -> wanted.Plan:
-        plan = wanted.decide(self.wanted, self._provider.replicas(), self._built_in)
+        plan = wanted.decide(self.wanted, self._provider.replicas(), self._offers)
         for replica, settings in plan.start.items():
             await self._provider.start(replica, settings)
         for replica, settings in plan.change.items():

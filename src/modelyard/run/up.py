@@ -111,6 +111,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--memory")
     parser.add_argument("--overcommit", type=int)
     parser.add_argument("--secrets", type=Path)
+    parser.add_argument("--mlserver-python", type=Path)
+    parser.add_argument("--triton-binary", type=Path)
     parser.add_argument("--report-fd", type=int, help="where to write one JSON line: ready, or the error")
     parser.add_argument("--log-level", choices=logs.LEVELS, default="info")
     chosen = parser.parse_args(arguments)
@@ -124,6 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
             memory=chosen.memory,
             overcommit=chosen.overcommit,
             secrets=chosen.secrets,
+            mlserver_python=chosen.mlserver_python,
+            triton_binary=chosen.triton_binary,
         )
         run(given, on_ready=lambda: report.send({"ready": True}))
     except ModelyardError as error:

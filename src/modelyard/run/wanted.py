@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from modelyard.domain.names import ReplicaId
 from modelyard.domain.server import ServerManifest, ServerNotice
+from modelyard.domain.server_configs import MODELYARD, server_config_problem
 from modelyard.run.replica import ReplicaSettings
 
-BUILT_IN = "modelyard"
 # What needs no extra: a replica with the libraries of more formats has those too.
 BUILT_IN_CAPABILITIES = ("modelyard", "onnx", "sklearn")
 DEFAULT_MEMORY_BYTES = 1 << 30
+OFFERS: Mapping[str, tuple[str, ...]] = {MODELYARD: BUILT_IN_CAPABILITIES}
 MOST_REPLICAS = 64  # of one server on one machine: a typing slip must not start a thousand processes
 
 
@@ -27,23 +28,25 @@ class Plan:
 def decide(
     wanted: Iterable[ServerManifest],
     there: Mapping[ReplicaId, ReplicaSettings],
-    built_in: tuple[str, ...] = BUILT_IN_CAPABILITIES,
+    offers: Mapping[str, tuple[str, ...]] = OFFERS,
 ) -> Plan:
-    """`there`: the replicas that run or are being started, not those that are being stopped. `built_in`: what the
-    built-in runtime can serve here."""
+    """`there`: the replicas that run or are being started, not those that are being stopped. `offers`: by server
+    config, what such a server can serve here."""
     servers = {manifest.name: manifest for manifest in wanted}
     refused = {name: problem for name, it in servers.items() if (problem := refusal(it)) is not None}
     want = {
-        ReplicaId(name, index): settings(manifest, built_in)
+        ReplicaId(name, index): settings(manifest, offers)
         for name, manifest in servers.items()
         if name not in refused
         for index in range(manifest.replicas.wanted)
     }
+    # One of another kind is stopped like one too many; what follows it starts when it is gone.
+    other = {it for it in want.keys() & there.keys() if want[it].server_config != there[it].server_config}
     # What runs of a server whose newest manifest is refused goes on as before.
-    stop = [replica for replica in there if replica not in want and replica.server not in refused]
+    stop = [it for it in there if it in other or (it not in want and it.server not in refused)]
     return Plan(
         start={replica: it for replica, it in want.items() if replica not in there},
-        change={replica: it for replica, it in want.items() if replica in there and there[replica] != it},
+        change={it: new for it, new in want.items() if it in there and it not in other and there[it] != new},
         stop=tuple(sorted(stop, key=lambda replica: (replica.server, -replica.index))),
         refused=refused,
     )
@@ -51,11 +54,8 @@ def decide(
 
 def refusal(manifest: ServerManifest) -> str | None:
     """Why this provider cannot run such a server, in a sentence; None where it can."""
-    if manifest.server_config != BUILT_IN:
-        return (
-            f"server {manifest.name} is not run here: its serverConfig is {manifest.server_config!r}, and "
-            f"`modelyard up` runs {BUILT_IN!r} (the built-in runtime) only"
-        )
+    if (problem := server_config_problem(manifest.server_config)) is not None:
+        return f"server {manifest.name} is not run here: {problem}"
     if manifest.overcommit_percent:
         return (
             f"server {manifest.name} is not run with an overcommit of {manifest.overcommit_percent} %: "
@@ -69,13 +69,14 @@ def refusal(manifest: ServerManifest) -> str | None:
     return None
 
 
-def settings(manifest: ServerManifest, built_in: tuple[str, ...] = BUILT_IN_CAPABILITIES) -> ReplicaSettings:
-    base = manifest.capabilities or built_in
+def settings(manifest: ServerManifest, offers: Mapping[str, tuple[str, ...]] = OFFERS) -> ReplicaSettings:
+    base = manifest.capabilities or offers.get(manifest.server_config, (manifest.server_config,))
     extra = tuple(it for it in manifest.extra_capabilities if it not in base)
     return ReplicaSettings(
         memory_bytes=DEFAULT_MEMORY_BYTES if manifest.memory_bytes is None else manifest.memory_bytes,
         capabilities=(*base, *extra),
         overcommit_percent=manifest.overcommit_percent or 0,
+        server_config=manifest.server_config,
     )
 
 

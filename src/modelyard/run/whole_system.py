@@ -10,6 +10,7 @@ import grpc.aio
 
 import modelyard
 from modelyard.domain.server import ServerManifest
+from modelyard.domain.server_configs import MODELYARD
 from modelyard.kit.errors import Unavailable
 from modelyard.kit.tasks import TaskSet
 from modelyard.proxy.envoy import process as envoy
@@ -17,6 +18,7 @@ from modelyard.run import commands, ending, first_server, overview, ports, proce
 from modelyard.run.local_provider import LocalProvider
 from modelyard.run.options import UpOptions
 from modelyard.run.ports import HOST
+from modelyard.run.programs import Programs
 from modelyard.run.provider import ServerWatch
 from modelyard.run.supervisor import PartSpec, Supervisor
 from modelyard.run.system import Part, System
@@ -48,6 +50,7 @@ class WholeSystem:
         self._adoptable = before is not None and before.version == modelyard.__version__
         self._watch: ServerWatch | None = None
         self._provider: LocalProvider | None = None
+        self._programs = Programs(options.programs)
 
     @property
     def gateway(self) -> str:
@@ -67,6 +70,7 @@ class WholeSystem:
     async def start(self) -> None:
         """Raises a `ModelyardError` when a port is busy, Envoy is missing, or the scheduler does not come up."""
         envoy.binary()
+        await self._programs.check()
         specs = self._fixed_parts()
         leftovers = await self._claim(specs)
         self._check_ports(leftovers)
@@ -117,7 +121,7 @@ class WholeSystem:
             log.info("%s (pid %d) was left running by another `modelyard up`: ending it", part.name, part.pid)
         await asyncio.to_thread(processes.end, [part.process for part in unfit], patience_seconds=5.0)
         if not alive:
-            ending.remove_sockets(self._directory)
+            ending.clear(self._directory)
         return {spec.name: alive[spec.name] for spec in specs if spec.name in alive and alive[spec.name] not in unfit}
 
     def _check_ports(self, leftovers: Mapping[str, Part]) -> None:
@@ -147,12 +151,18 @@ class WholeSystem:
     def _provide(self) -> None:
         name = f"modelyard up on {socket.gethostname()} (pid {os.getpid()})"
         problems: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+        def tell(server: str, text: str) -> None:
+            problems.put_nowait((server, text))
+
+        self._programs.tell = tell
         provider = LocalProvider(
             self._supervisor,
             self._ports,
             leftovers={name: part for name, part in self._before.items() if commands.replica_of(name)},
-            on_problem=lambda server, text: problems.put_nowait((server, text)),
+            on_problem=tell,
             secrets=self._options.secrets,
+            programs=self._programs,
         )
         agents = f"{HOST}:{self._ports.agents}"
         watch = ServerWatch(
@@ -161,7 +171,10 @@ class WholeSystem:
             agents=agents,
             name=name,
             problems=problems,
-            built_in=(*wanted.BUILT_IN_CAPABILITIES, *extras.installed()),  # replicas run on this very Python
+            offers={
+                MODELYARD: (*wanted.BUILT_IN_CAPABILITIES, *extras.installed()),  # replicas run on this very Python
+                **self._programs.capabilities,
+            },
         )
         self._watch, self._provider = watch, provider
         self._tasks.start(watch.run(), name="watch servers")
@@ -181,7 +194,9 @@ class WholeSystem:
         async with grpc_server.channel(self.scheduler) as channel:
             while True:
                 now = await overview.look(channel)
-                missing = "the scheduler does not answer" if now is None else overview.missing(now, watch.wanted)
+                # One that is being installed may take minutes, or for ever; it says so by itself.
+                awaited = [it for it in watch.wanted if it.name not in self._programs.waiting]
+                missing = "the scheduler does not answer" if now is None else overview.missing(now, awaited)
                 if not watch.synced.is_set():
                     missing = "the scheduler has not said which servers it wants"
                 if missing is None:

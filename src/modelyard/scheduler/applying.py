@@ -5,6 +5,7 @@ from dataclasses import replace
 from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId, name_problem
 from modelyard.domain.server import ServerNotice
+from modelyard.domain.server_configs import server_config_problem
 from modelyard.domain.status import ApplyOutcome
 from modelyard.kit.errors import InvalidInput, NotFound
 from modelyard.scheduler.messages import (
@@ -176,7 +177,9 @@ def _await_more(state: State, gate: Gate, notices: tuple[ServerNotice, ...]) -> 
 
 def apply_server(state: State, event: ServerApplied, turn: Turn) -> None:
     manifest = event.manifest
-    problem = name_problem(manifest.name) or manifest.replicas.problem()
+    problem = (
+        name_problem(manifest.name) or server_config_problem(manifest.server_config) or manifest.replicas.problem()
+    )
     if problem:
         turn.reply(event.ticket, InvalidInput(f"server {manifest.name}: {problem}"))
         return

@@ -8,16 +8,17 @@ from typing import Any, TypeAlias
 from modelyard.domain.model import DEFAULT_REPLICAS, Model, Replicas
 from modelyard.domain.names import name_problem
 from modelyard.domain.server import ServerManifest
+from modelyard.domain.server_configs import MODELYARD, SERVER_CONFIGS
 from modelyard.kit.errors import InvalidInput
 from modelyard.wire import manifest_schema as schema
 from modelyard.wire._pb2.seldon.mlops.scheduler import scheduler_pb2 as pb
 from modelyard.wire.documents import Path
+from modelyard.wire.manifest_problems import did_you_mean
 from modelyard.wire.models import decode_model
 from modelyard.wire.no_effect import NOT_YET, without_effect
 from modelyard.wire.quantities import parse_bytes
 
 Problems: TypeAlias = list[tuple[Path, str]]
-DEFAULT_SERVER_CONFIG = "modelyard"
 _SIDECARS = ("agent", "rclone")
 _OVERCOMMIT_VARIABLE = "SELDON_OVERCOMMIT_PERCENTAGE"
 _MODEL_FIELDS_NOT_SENT = ("preloaded", "dedicated", "schemaUri")
@@ -107,12 +108,15 @@ def server_from(manifest: schema.ServerManifest) -> tuple[Noted, Problems]:
     replicas = replicas_from(spec.replicas, spec.minReplicas, spec.maxReplicas)
     if (replicas.wanted or replicas.minimum) and (problem := replicas.problem()):
         problems.append((("spec",), problem))
+    if spec.serverConfig and spec.serverConfig not in SERVER_CONFIGS:
+        hint = did_you_mean(spec.serverConfig, SERVER_CONFIGS)
+        problems.append((("spec", "serverConfig"), f"there is no server config {spec.serverConfig!r}{hint}"))
     pod = spec.podSpec or {}
     rest = spec.model_dump(exclude_none=True, exclude=_SERVER_FIELDS_CARRIED_APART)
     server = ServerManifest(
         name=manifest.metadata.name,
         replicas=replicas,
-        server_config=spec.serverConfig or DEFAULT_SERVER_CONFIG,
+        server_config=spec.serverConfig or MODELYARD,
         capabilities=tuple(spec.capabilities or ()),
         extra_capabilities=tuple(spec.extraCapabilities or ()),
         memory_bytes=_pod_memory(pod, problems),
