@@ -96,7 +96,7 @@ class Inference:
         # Calls that are shared gain nothing from running side by side: what waits for one goes into the next.
         concurrency = self.concurrency if loaded.batching is None else 1
         way: Way[Any]
-        if loaded.elsewhere is not None:
+        if loaded.elsewhere is not None and not loaded.model.quick:  # a compiled one takes its place here
             way = Away(loaded.elsewhere, loaded.batching, concurrency)
         elif loaded.model.quick:
             way = Quick(loaded, self.threads, concurrency)

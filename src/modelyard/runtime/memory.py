@@ -7,8 +7,6 @@ from pathlib import Path
 # No model is free: what the smallest takes lies on pages that others had left. A session of ONNX Runtime takes 80 KB.
 LEAST_BYTES = 100 << 10
 
-_M_ARENA_MAX = -8  # of glibc's mallopt
-
 
 def own_bytes(pid: int | str = "self") -> int:
     """Anonymous memory: what is the process's own, and no page of a file. 0 where that cannot be known."""
@@ -27,14 +25,6 @@ def settle(*, collect: bool = True) -> None:
         gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):
-        pass
-
-
-def few_arenas(count: int = 2) -> None:
-    """Let threads share glibc's heaps: each further one keeps what it had in hand."""
-    try:
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, count)
     except (AttributeError, OSError):
         pass
 

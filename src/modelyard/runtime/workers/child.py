@@ -5,6 +5,7 @@ to say, so here nothing waits.
 """
 
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -94,7 +95,10 @@ class Worker:
                 return Answered(order.id, calls.run(self._model(order.key), order.requests))
             case Unload():
                 self._models.pop(order.key, None)
-                memory.settle()
+                with self._loading:
+                    gc.unfreeze()
+                    memory.settle()
+                    gc.freeze()
                 return Done(order.id)
             case Stream():
                 self._streams[order.id] = self._stream(self._model(order.key), order.request)
@@ -119,6 +123,7 @@ class Worker:
             loaded = load.load(order.folder, order.options, order.order)
             memory.settle()
             cost = max(memory.own_bytes() - before, memory.LEAST_BYTES)
+            gc.freeze()  # or every further load would walk through all models
         self._models[order.key] = loaded
         return Loaded(
             order.id,
