@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from modelyard.wire.oip.loading import LoadOrder
 from tests.runtime import estimators
 
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -88,3 +89,8 @@ def pickled(repository: Path, name: str, model: Any) -> None:
 def file(repository: Path, path: str, content: bytes) -> None:
     (repository / path).parent.mkdir(parents=True, exist_ok=True)
     (repository / path).write_bytes(content)
+
+
+def order(**parameters: str) -> LoadOrder:
+    """A load with these parameters of a manifest."""
+    return LoadOrder(parameters=parameters)

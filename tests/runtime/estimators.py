@@ -100,3 +100,12 @@ class Large:
     def predict(self, rows: Any) -> Any:
         self.used = np.ones(self.more, dtype=np.uint8)
         return rows
+
+
+class Counts:
+    """Answers each row with how many there are; fails where one is negative."""
+
+    def predict(self, rows: Any) -> Any:
+        if (rows < 0).any():
+            raise RuntimeError("a negative row")
+        return np.full(len(rows), len(rows))
