@@ -7,13 +7,20 @@ OTHER_PYTHON ?= python3.13
 OTHER_VENV ?= .venv-protobuf7
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-protobuf7 check lint format types layers proto proto-check bench clean
+.PHONY: demo test test-protobuf7 check lint format types layers proto proto-check bench clean storages
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+# Object stores for the tests, where npm and go are: without them the tests of Azure and Google are skipped, with a word.
+storages:
+	-[ -x .azurite/node_modules/.bin/azurite-blob ] || ! command -v npm >/dev/null || \
+	  npm install --no-audit --no-fund --loglevel=error --prefix .azurite azurite@3.35.0
+	-[ -x .fake-gcs/fake-gcs-server ] || ! command -v go >/dev/null || \
+	  GOBIN="$(CURDIR)/.fake-gcs" go install github.com/fsouza/fake-gcs-server@v1.56.1
 
 # The same tests without tritonclient, which needs protobuf 6.
 test-protobuf7: $(OTHER_VENV)/.installed

@@ -77,7 +77,7 @@ def azure(folder: Path) -> Iterator[Storage]:
     found = os.environ.get("MODELYARD_AZURITE") or shutil.which("azurite-blob")
     program = Path(found) if found else ROOT / ".azurite" / "node_modules" / ".bin" / "azurite-blob"
     if not program.exists():
-        pytest.skip("azurite is not installed: npm install --prefix .azurite azurite")
+        pytest.skip("azurite is not installed: `make storages`, where npm is")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     endpoint = f"{url}/{AZURE_ACCOUNT}"
@@ -119,9 +119,7 @@ def gcs(folder: Path) -> Iterator[Storage]:
     found = os.environ.get("MODELYARD_FAKE_GCS") or shutil.which("fake-gcs-server")
     program = Path(found) if found else ROOT / ".fake-gcs" / "fake-gcs-server"
     if not program.exists():
-        pytest.skip(
-            "fake-gcs-server is not installed: GOBIN=$PWD/.fake-gcs go install github.com/fsouza/fake-gcs-server@latest"
-        )
+        pytest.skip("fake-gcs-server is not installed: `make storages`, where go is")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
 
