@@ -1,4 +1,4 @@
-"""Boosters of whichever library: a matrix of numbers in, a matrix of numbers out."""
+"""Boosters of whichever library: rows of numbers in, or of columns; rows of numbers, or of labels, out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -8,13 +8,26 @@ import numpy as np
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import first_line
-from modelyard.runtime.formats.rows import INPUT, Rows
-from modelyard.runtime.formats.settings import NOTHING, Settings
+from modelyard.runtime.formats import outputs as answers
+from modelyard.runtime.formats.rows import INPUT, Rows, Table
+from modelyard.runtime.formats.settings import Settings
 from modelyard.runtime.model import Signature
 from modelyard.wire.oip.cast import cast
-from modelyard.wire.oip.nouns import DATATYPES, DTYPES, Array, InferRequest, Tensor, TensorMetadata
+from modelyard.wire.oip.nouns import BYTES, DTYPES, Array, InferRequest, Tensor, TensorMetadata
 
-Predict: TypeAlias = Callable[[Array], Any]
+# Of what the table makes of a request's rows.
+Predict: TypeAlias = Callable[[Any], Any]
+
+
+def of_numbers(datatype: str, features: int, columns: Sequence[str], settings: Settings) -> Rows:
+    """A table of numbers only."""
+    described = settings.described(TensorMetadata(INPUT, datatype, (-1, features)))
+    return Rows(features, tuple(columns), partial(_numbers, datatype), settings.content_types, (described,))
+
+
+def of_binary(probabilities: Any) -> Any:
+    """A column for each of two classes, from the probability of the second."""
+    return np.column_stack([1 - probabilities, probabilities])
 
 
 class BoosterModel:
@@ -23,47 +36,48 @@ class BoosterModel:
     def __init__(
         self,
         platform: str,
-        datatype: str,
-        features: int,
-        columns: Sequence[str],
+        table: Table,
         outputs: Mapping[str, Predict],
         refusals: tuple[type[Exception], ...],
-        settings: Settings = NOTHING,
     ) -> None:
-        """`outputs`: the first is the usual one. `refusals`: how the library refuses a matrix that it is given."""
-        described = settings.described(TensorMetadata(INPUT, datatype, (-1, features)))
-        convert = partial(_numbers, datatype)
-        self._rows = Rows(features, tuple(columns), convert, settings.content_types, (described,))
+        """`outputs`: the first is the usual one. `refusals`: how the library refuses rows that it is given."""
+        self._table = table
         self._outputs = outputs
         self._refusals = refusals
         # One prediction tells the outputs' types and widths, and pays what a first prediction pays.
-        sample = np.zeros((1, features), DTYPES[datatype])
-        found = [self._output(name, sample) for name in outputs]
+        sample = InferRequest(tuple(Tensor(it.name, it.datatype, _sample(it)) for it in table.inputs))
+        found = self.predict(table.fit(sample), tuple(outputs))
         self.signature = Signature(
             platform=platform,
-            inputs=self._rows.inputs,
+            inputs=table.inputs,
             outputs=tuple(TensorMetadata(it.name, it.datatype, (-1, *it.data.shape[1:])) for it in found),
             usual=(next(iter(outputs)),),
         )
 
     def fit(self, request: InferRequest) -> Mapping[str, Array]:
-        rows = self._rows.fit(request)[INPUT]
-        if rows.ndim != 2 or not len(rows):
+        fitted = self._table.fit(request)
+        rows = fitted.get(INPUT)
+        if rows is not None and (rows.ndim != 2 or not len(rows)):
             raise InvalidInput(
                 f"tensor '{request.inputs[0].name}' has shape {list(rows.shape)}, the model takes rows of features"
             )
-        return {INPUT: rows}
+        return fitted
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Sequence[Tensor]:
-        return [self._output(name, inputs[INPUT]) for name in outputs]
+        given = self._table.given(inputs)
+        return [self._output(name, given) for name in outputs]
 
-    def _output(self, name: str, rows: Array) -> Tensor:
+    def _output(self, name: str, given: Any) -> Tensor:
         try:
-            found = np.asarray(self._outputs[name](rows))
+            found = self._outputs[name](given)
         except self._refusals as error:
             raise InvalidInput(f"the model refused the input tensor: {first_line(error)}") from None
-        found = found.reshape(-1, 1) if found.ndim == 1 else found
-        return Tensor(name, DATATYPES[found.dtype], found)
+        return answers.tensor(name, found)
+
+
+def _sample(it: TensorMetadata) -> Array:
+    shape = tuple(1 if size == -1 else size for size in it.shape)
+    return np.full(shape, b"0", dtype=object) if it.datatype == BYTES else np.zeros(shape, DTYPES[it.datatype])
 
 
 def _numbers(datatype: str, data: Array, tensor: str) -> Array:

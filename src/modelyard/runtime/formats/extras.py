@@ -6,12 +6,19 @@ from typing import TypeVar
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import first_line
-from modelyard.runtime.formats.content import LIGHTGBM, XGBOOST
+from modelyard.runtime.formats.content import CATBOOST, LIGHTGBM, MLFLOW, XGBOOST
 
 # By the module that has to be there, which is the name of the extra too.
-EXTRAS = {XGBOOST: "XGBoost", LIGHTGBM: "LightGBM", "skops": "skops", "pandas": "pandas"}
+EXTRAS = {
+    XGBOOST: "XGBoost",
+    LIGHTGBM: "LightGBM",
+    CATBOOST: "CatBoost",
+    MLFLOW: "MLflow",
+    "skops": "skops",
+    "pandas": "pandas",
+}
 # Those that are formats, and capabilities, of their own.
-FORMATS = (XGBOOST, LIGHTGBM)
+FORMATS = (XGBOOST, LIGHTGBM, CATBOOST, MLFLOW)
 
 T = TypeVar("T")
 

@@ -1,4 +1,5 @@
-"""LightGBM boosters. LGBMClassifier and its like save plain boosters too, so `predict` is what a booster predicts."""
+"""LightGBM boosters. LGBMClassifier and its like save plain boosters too, so `predict` is what a booster predicts;
+a classifier's `predict_proba` has a column for each class."""
 
 import logging
 from pathlib import Path
@@ -9,7 +10,7 @@ from lightgbm.basic import _LIB as LIBRARY
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import lightgbm_text, trial
-from modelyard.runtime.formats.booster import BoosterModel
+from modelyard.runtime.formats.booster import BoosterModel, Predict, of_binary, of_numbers
 from modelyard.runtime.formats.content import LIGHTGBM
 from modelyard.runtime.formats.settings import NOTHING, Settings
 from modelyard.runtime.formats.trial import message
@@ -22,7 +23,8 @@ _REFUSALS = (lightgbm.basic.LightGBMError, ValueError)
 
 def read(path: Path, *, threads: int, settings: Settings = NOTHING) -> BoosterModel:
     """Raises `InvalidInput` when LightGBM cannot load it. `threads`: of one prediction."""
-    problem = lightgbm_text.problem(path.read_bytes())
+    content = path.read_bytes()
+    problem = lightgbm_text.problem(content)
     if problem is not None:
         raise InvalidInput(f"LightGBM cannot load {path.name}: the file is damaged: {problem}")
     trial.load(LIBRARY._name, LIGHTGBM, path)
@@ -33,7 +35,13 @@ def read(path: Path, *, threads: int, settings: Settings = NOTHING) -> BoosterMo
         def predict(rows: Array) -> Any:
             return booster.predict(rows, num_threads=threads)
 
-        return BoosterModel(LIGHTGBM, "FP64", features, _columns(booster), {"predict": predict}, _REFUSALS, settings)
+        outputs: dict[str, Predict] = {"predict": predict}
+        match lightgbm_text.objective(content):
+            case "binary":
+                outputs["predict_proba"] = lambda rows: of_binary(predict(rows))
+            case "multiclass" | "multiclassova":
+                outputs["predict_proba"] = predict
+        return BoosterModel(LIGHTGBM, of_numbers("FP64", features, _columns(booster), settings), outputs, _REFUSALS)
     except _REFUSALS as error:
         raise InvalidInput(f"LightGBM cannot load {path.name}: {message(str(error))}") from None
 

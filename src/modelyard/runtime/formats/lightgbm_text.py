@@ -7,6 +7,7 @@ at once, later, or never and predicts nonsense.
 import re
 
 _SIZES = re.compile(rb"^tree_sizes=([\d ]*)\r?$", re.MULTILINE)
+_OBJECTIVE = re.compile(rb"^objective=(\w+)", re.MULTILINE)
 _FIRST_TREE = re.compile(rb"^Tree=0\r?$", re.MULTILINE)
 _TREE = b"Tree="
 _END = b"end of trees"
@@ -32,3 +33,9 @@ def problem(content: bytes) -> str | None:
     if _PARAMETERS in content[place:] and _END_OF_PARAMETERS not in content[place:]:
         return "it ends before its parameters do"
     return None
+
+
+def objective(content: bytes) -> str:
+    """What it was trained for, such as `binary`; empty where it does not say."""
+    end = found.start() if (found := _FIRST_TREE.search(content)) else len(content)
+    return said[1].decode() if (said := _OBJECTIVE.search(content, 0, end)) else ""

@@ -113,6 +113,10 @@ def _booster_reader(kind: str) -> _BoosterReader:
         from modelyard.runtime.formats import xgboost
 
         return xgboost.read
+    if kind == content.CATBOOST:
+        from modelyard.runtime.formats import catboost
+
+        return catboost.read
     from modelyard.runtime.formats import lightgbm
 
     return lightgbm.read

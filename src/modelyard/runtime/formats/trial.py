@@ -2,7 +2,7 @@
 
 A truncated LightGBM file aborts, a truncated UBJSON of XGBoost may be a segmentation fault or never end. Here that is
 one refused model, not a server that dies with all the others. The child loads the C library alone: it costs about
-50 ms, and for that moment the model's memory once more.
+50 ms, and for that moment the model's memory once more. For CatBoost it imports the module, which costs a second.
 """
 
 import os
@@ -25,7 +25,10 @@ _WHERE_IN_ITS_SOURCE = re.compile(r"^(\[[\d:]+\] )?(\S*/\S+:\d+: )?")
 
 
 def load(library: str, kind: str, path: Path) -> None:
-    """`library`: the file of the C library. Raises `InvalidInput` when it cannot load `path` or predict with it."""
+    """`library`: the file of the C library; of CatBoost, where modules are looked for.
+
+    Raises `InvalidInput` when it cannot load `path` or predict with it.
+    """
     name = EXTRAS[kind]
     seconds = _SECONDS + _SECONDS_FOR_A_MEGABYTE * path.stat().st_size / (1 << 20)
     try:

@@ -1,9 +1,10 @@
 """The child of `trial`: load one file with a C library, predict one row of zeros, say how that went.
 
-Started by its path in a bare interpreter: it imports nothing but the standard library.
+Started by its path in a bare interpreter: but for CatBoost it imports nothing beyond the standard library.
 """
 
 import ctypes
+import os
 import resource
 import signal
 import sys
@@ -69,6 +70,24 @@ def _lightgbm(library: Any, path: str) -> None:
     call("LGBM_BoosterPredictForMat", booster, row, float64, *shape, *what, ctypes.byref(length), found)
 
 
+def _catboost(paths: str, path: str) -> None:
+    """CatBoost has no C library of its own in Python: the module, from among `paths`, is what can be tried."""
+    sys.path += paths.split(os.pathsep)
+    import catboost
+
+    model = catboost.CatBoost()
+    try:
+        model.load_model(path)
+        if not model.get_embedding_feature_indices():
+            words = {*model.get_cat_feature_indices(), *model.get_text_feature_indices()}
+            model.predict([["0" if place in words else 0.0 for place in range(len(model.feature_names_))]])
+    except (catboost.CatBoostError, UnicodeDecodeError) as error:
+        raise _Refused(str(error)) from None
+
+
+_TRIALS = {"xgboost": _xgboost, "lightgbm": _lightgbm}
+
+
 def main(library: str, kind: str, path: str) -> int:
     ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     most = _FREE_BYTES + _BYTES_FOR_A_BYTE * Path(path).stat().st_size
@@ -77,7 +96,10 @@ def main(library: str, kind: str, path: str) -> int:
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is an answer here, and needs no dump
     try:
-        (_xgboost if kind == "xgboost" else _lightgbm)(ctypes.CDLL(library), path)
+        if kind == "catboost":
+            _catboost(library, path)
+        else:
+            _TRIALS[kind](ctypes.CDLL(library), path)
     except _Refused as error:
         print(MARK + str(error).strip(), flush=True)  # noqa: T201
         return REFUSED

@@ -16,7 +16,7 @@ from xgboost.core import _LIB as LIBRARY
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import trial
-from modelyard.runtime.formats.booster import BoosterModel, Predict
+from modelyard.runtime.formats.booster import BoosterModel, Predict, of_binary, of_numbers
 from modelyard.runtime.formats.content import XGBOOST
 from modelyard.runtime.formats.settings import NOTHING, Settings
 from modelyard.runtime.formats.trial import message
@@ -47,7 +47,13 @@ def _model(content: bytearray, threads: int, settings: Settings) -> BoosterModel
     saved_by = _CLASSES.get(json.loads(booster.attr("scikit_learn") or "{}").get("_estimator_type"))
     outputs: dict[str, Predict]
     if saved_by is None:
-        outputs = {"predict": _of_booster(booster, threads)}
+        predict = _of_booster(booster, threads)
+        outputs = {"predict": predict}
+        objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
+        if objective == "binary:logistic":
+            outputs["predict_proba"] = lambda rows: of_binary(predict(rows))
+        elif objective == "multi:softprob":
+            outputs["predict_proba"] = predict
     else:
         estimator = saved_by(n_jobs=threads)
         estimator.load_model(content)
@@ -56,9 +62,8 @@ def _model(content: bytearray, threads: int, settings: Settings) -> BoosterModel
         outputs = {"predict": _of_estimator(estimator.predict, booster)}
         if hasattr(estimator, "predict_proba"):
             outputs["predict_proba"] = _of_estimator(estimator.predict_proba, booster)
-    return BoosterModel(
-        XGBOOST, "FP32", booster.num_features(), booster.feature_names or (), outputs, _REFUSALS, settings
-    )
+    table = of_numbers("FP32", booster.num_features(), booster.feature_names or (), settings)
+    return BoosterModel(XGBOOST, table, outputs, _REFUSALS)
 
 
 def _of_booster(booster: xgboost.Booster, threads: int) -> Predict:
