@@ -9,7 +9,7 @@ from modelyard.run import wanted
 from modelyard.run.replica import ReplicaSettings
 
 GIB = 1 << 30
-SETTINGS = ReplicaSettings(GIB, ("modelyard", "onnx", "sklearn"))
+SETTINGS = ReplicaSettings(GIB, ("modelyard", "mlflow", "onnx", "python", "sklearn"))
 
 
 def server(name: str = "local", replicas: int = 1, **fields: object) -> ServerManifest:

@@ -53,7 +53,7 @@ def _xgboost(
     path.write_bytes(booster.save_raw("json" if path.suffix == ".json" else "ubj"))
     again = xgboost.Booster()
     again.load_model(bytearray(path.read_bytes()))
-    return {name: Trained("xgboost", rows, {"predict": _column(again.predict(matrix))})}
+    return {name: Trained("xgboost", rows, _expected(again.predict(matrix), params))}
 
 
 def _xgboost_classifier(repository: Path, name: str, file: str, data: Any) -> dict[str, Trained]:
@@ -74,7 +74,17 @@ def _lightgbm(
     booster = lightgbm.train({"verbosity": -1, "num_threads": 1, **params}, dataset, ROUNDS)
     path = _path(repository, name, file)
     booster.save_model(path)
-    return {name: Trained("lightgbm", rows, {"predict": _column(lightgbm.Booster(model_file=path).predict(rows))})}
+    return {name: Trained("lightgbm", rows, _expected(lightgbm.Booster(model_file=path).predict(rows), params))}
+
+
+def _expected(predicted: Any, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A classifier's probabilities have a column for each class, also where there are two."""
+    found = {"predict": _column(predicted)}
+    if predicted.ndim == 2:
+        found["predict_proba"] = predicted
+    elif str(params["objective"]).startswith("binary"):
+        found["predict_proba"] = np.column_stack([1 - predicted, predicted])
+    return found
 
 
 def _path(repository: Path, name: str, file: str) -> Path:

@@ -9,7 +9,7 @@ from modelyard.domain.server_configs import MODELYARD, server_config_problem
 from modelyard.run.replica import ReplicaSettings
 
 # What needs no extra: a replica with the libraries of more formats has those too.
-BUILT_IN_CAPABILITIES = ("modelyard", "onnx", "sklearn")
+BUILT_IN_CAPABILITIES = ("modelyard", "mlflow", "onnx", "python", "sklearn")
 DEFAULT_MEMORY_BYTES = 1 << 30
 OFFERS: Mapping[str, tuple[str, ...]] = {MODELYARD: BUILT_IN_CAPABILITIES}
 MOST_REPLICAS = 64  # of one server on one machine: a typing slip must not start a thousand processes

@@ -36,10 +36,10 @@ def check_shape(tensor: Tensor, wanted: TensorMetadata) -> None:
 
 
 def choose_outputs(signature: Signature, requested: Sequence[RequestedOutput]) -> tuple[str, ...]:
-    """The outputs to compute, in the order asked for."""
+    """The outputs to compute, in the order asked for. A model may not know its outputs before it answers."""
     if not requested:
         return signature.usual
-    names = [it.name for it in signature.outputs]
+    names = [it.name for it in signature.outputs] or [it.name for it in requested]  # unknown: its answer will tell
     for it in requested:
         if it.name not in names:
             raise InvalidInput(f"output '{it.name}' is not an output of the model; the outputs are {', '.join(names)}")

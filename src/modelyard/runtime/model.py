@@ -11,7 +11,7 @@ from modelyard.wire.oip.nouns import Array, InferRequest, Tensor, TensorMetadata
 class Signature:
     """What goes in and comes out, in the model's own words.
 
-    `usual`: the outputs of a request that names none, of all that `outputs` offers.
+    `usual`: the outputs of a request that names none, of all that `outputs` offers. No outputs: they show in answers.
     """
 
     platform: str

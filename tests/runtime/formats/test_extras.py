@@ -9,7 +9,12 @@ from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats import extras
 from modelyard.runtime.formats.load import Options, load
 
-MODELS = {"xgboost": ("model.ubj", b""), "lightgbm": ("model.txt", b"tree\n"), "skops": ("model.skops", b"")}
+MODELS = {
+    "xgboost": ("model.ubj", b""),
+    "lightgbm": ("model.txt", b"tree\n"),
+    "catboost": ("model.cbm", b""),
+    "skops": ("model.skops", b""),
+}
 
 
 @pytest.fixture(params=sorted(MODELS))
@@ -22,8 +27,8 @@ def missing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
-def test_both_libraries_are_installed_where_the_tests_run():
-    assert extras.installed() == ("xgboost", "lightgbm")
+def test_all_libraries_are_installed_where_the_tests_run():
+    assert extras.installed() == ("xgboost", "lightgbm", "catboost")
 
 
 def test_a_missing_library_is_not_among_the_installed(missing: str):

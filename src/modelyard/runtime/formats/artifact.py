@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelyard.kit.errors import InvalidInput, NotFound
-from modelyard.runtime.formats import settings, settings_files
+from modelyard.runtime.formats import mlflow_folder, settings, settings_files
 from modelyard.runtime.formats.content import (
     CODE,
     FORMATS,
@@ -16,11 +16,12 @@ from modelyard.runtime.formats.content import (
     TO_BE_LOOKED_INTO,
     format_of,
 )
+from modelyard.runtime.formats.rows import INPUT
 from modelyard.runtime.formats.settings import OURS, Settings
 from modelyard.wire.oip.loading import NOTHING_ORDERED, LoadOrder
 
 SERVED = f"{', '.join(SUFFIXES)} files, MLflow folders and Python classes"
-OTHER_FILES = frozenset({settings.OURS, settings.MLSERVER, "requirements.txt"})
+
 # Python files that are never the model.
 NO_MODELS = frozenset({"__init__.py", "setup.py", "conftest.py"})
 
@@ -139,7 +140,21 @@ class _Search:
             what = f"no {said.format or 'model'} file found{though}{_looked_into(self._root)}"
             raise InvalidInput(f"{what}; the runtime serves {SERVED}")
         (path, seen), *_ = found
-        return Found(path, said.format or seen, version, said)
+        return _mlflow(path, said, version) if seen == MLFLOW else Found(path, said.format or seen, version, said)
+
+
+def _mlflow(folder: Path, said: Settings, version: str) -> Found:
+    """The file in an MLflow folder that needs no MLflow, else the folder; its signature says what the inputs are."""
+    model = mlflow_folder.parse((folder / MLMODEL).read_text(errors="replace"))
+    inputs = tuple(it.said if it.said.name else replace(it.said, name=INPUT) for it in model.fields or ())
+    said = said.over(Settings(inputs=inputs))
+    if model.native is None:
+        return Found(folder, MLFLOW, version, said)
+    kind, file = model.native
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise InvalidInput(f"{MLMODEL} names '{file}', which is not a file in its folder")
+    return Found(path, kind, version, replace(said, format=kind))
 
 
 def _is_number(name: str) -> bool:
@@ -149,7 +164,7 @@ def _is_number(name: str) -> bool:
 def _looked_into(folder: Path) -> str:
     """Files that might have been the model, so that nobody has to guess why they are not."""
     files = sorted(it for it in folder.rglob("*") if it.suffix in TO_BE_LOOKED_INTO and it.is_file())
-    names = [str(it.relative_to(folder)) for it in files if it.name not in OTHER_FILES and format_of(it) is None]
+    names = [str(it.relative_to(folder)) for it in files if it.name != OURS and format_of(it) is None]
     return f" ({', '.join(names[:3])}: neither XGBoost's nor LightGBM's by content)" if names else ""
 
 

@@ -21,8 +21,8 @@ Predict: TypeAlias = Callable[[Any], Any]
 
 def of_numbers(datatype: str, features: int, columns: Sequence[str], settings: Settings) -> Rows:
     """A table of numbers only."""
-    described = settings.described(TensorMetadata(INPUT, datatype, (-1, features)))
-    return Rows(features, tuple(columns), partial(_numbers, datatype), settings.content_types, (described,))
+    described = settings.described(TensorMetadata(INPUT, datatype, (-1, features)), columns)
+    return Rows(features, tuple(columns), partial(_numbers, datatype), settings.content_types, described)
 
 
 def of_binary(probabilities: Any) -> Any:

@@ -17,8 +17,8 @@ EXTRAS = {
     "skops": "skops",
     "pandas": "pandas",
 }
-# Those that are formats, and capabilities, of their own.
-FORMATS = (XGBOOST, LIGHTGBM, CATBOOST, MLFLOW)
+# Those that are formats, and capabilities, of their own. Most MLflow folders are served without MLflow.
+FORMATS = (XGBOOST, LIGHTGBM, CATBOOST)
 
 T = TypeVar("T")
 

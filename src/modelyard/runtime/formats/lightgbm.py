@@ -41,12 +41,17 @@ def read(path: Path, *, threads: int, settings: Settings = NOTHING) -> BoosterMo
                 outputs["predict_proba"] = lambda rows: of_binary(predict(rows))
             case "multiclass" | "multiclassova":
                 outputs["predict_proba"] = predict
-        return BoosterModel(LIGHTGBM, of_numbers("FP64", features, _columns(booster), settings), outputs, _REFUSALS)
+        return BoosterModel(
+            LIGHTGBM, of_numbers("FP64", features, _columns(booster, settings), settings), outputs, _REFUSALS
+        )
     except _REFUSALS as error:
         raise InvalidInput(f"LightGBM cannot load {path.name}: {message(str(error))}") from None
 
 
-def _columns(booster: lightgbm.Booster) -> list[str]:
-    """The names that the data had; those that LightGBM makes up are none."""
+def _columns(booster: lightgbm.Booster, settings: Settings) -> list[str]:
+    """The names that the data had; those that LightGBM makes up are none, and for a space it writes an underscore."""
     names = [str(it) for it in booster.feature_name()]
+    said = [it.name for it in settings.inputs]
+    if [it.replace(" ", "_") for it in said] == names:
+        return said
     return [] if names == [f"Column_{index}" for index in range(len(names))] else names

@@ -66,7 +66,7 @@ def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> 
     try:
         model = _read(found, options)
         limits = _batching(folder.name, model, found.settings) if options.batch else None
-        return LoadedModel(folder.name, found.version, model, limits, bounds=_bounds(found.settings))
+        return LoadedModel(folder.name, found.version, model, limits, bounds=_bounds(found.settings, model))
     except MemoryError:
         raise OutOfMemory(f"{folder.name}: there is not enough memory to load {found.path.name}") from None
 
@@ -81,7 +81,8 @@ def _read(found: Found, options: Options) -> Model:
         case content.SKLEARN:
             return _read_sklearn(found, options)
         case content.MLFLOW:
-            raise InvalidInput("MLflow folders are not served yet")
+            _check_code_may_run(found, options, "is served by MLflow, which runs code of the model's")
+            return extras.imported(content.MLFLOW, _mlflow_reader)(found.path, found.settings)
         case content.PYTHON:
             _check_code_may_run(found, options, "is Python code")
             from modelyard.runtime.formats.python import model
@@ -128,6 +129,12 @@ def _skops_reader() -> Callable[[Path], Any]:
     return skops_file.read
 
 
+def _mlflow_reader() -> Callable[[Path, Settings], Model]:
+    from modelyard.runtime.formats import mlflow
+
+    return mlflow.read
+
+
 def _batching(name: str, model: Model, settings: Settings) -> Limits | None:
     """None where requests must not share a call, or nothing is gained."""
     limits = Limits(wait_seconds=settings.wait_seconds or 0.0)
@@ -145,9 +152,11 @@ def _batching(name: str, model: Model, settings: Settings) -> Limits | None:
     return limits
 
 
-def _bounds(settings: Settings) -> Bounds:
+def _bounds(settings: Settings, model: Model) -> Bounds:
+    """A model may know better than others how many of its calls go side by side: coroutines mostly wait."""
     usual = Bounds()
-    return Bounds(settings.max_concurrency, settings.max_queue or usual.max_queue)
+    concurrency = settings.max_concurrency or getattr(model, "concurrency", None)
+    return Bounds(concurrency, settings.max_queue or usual.max_queue)
 
 
 def prepare(model_format: str) -> None:

@@ -84,13 +84,15 @@ class Settings:
         of_inputs = {it.name: it.content_type for it in self.inputs if it.content_type is not None}
         return Defaults(self.content_type or "", of_inputs) if self.content_type or of_inputs else content_types.NONE
 
-    def described(self, tensor: TensorMetadata) -> TensorMetadata:
-        """A model's only input, in the words of the settings where they describe one such."""
-        if len(self.inputs) != 1:
-            return tensor
-        said = self.inputs[0]
-        shape = tensor.shape if said.shape is None or not _fits(said.shape, tensor.shape) else said.shape
-        return TensorMetadata(said.name, said.datatype or tensor.datatype, shape)
+    def described(self, matrix: TensorMetadata, columns: Collection[str]) -> tuple[TensorMetadata, ...]:
+        """The input of a model that takes a matrix, in the settings' words: one tensor, or one for each column."""
+        if len(self.inputs) == 1:
+            said = self.inputs[0]
+            shape = said.shape if said.shape is not None and _fits(said.shape, matrix.shape) else matrix.shape
+            return (TensorMetadata(said.name, said.datatype or matrix.datatype, shape),)
+        if not columns or {it.name for it in self.inputs} != set(columns):
+            return (matrix,)
+        return tuple(TensorMetadata(it.name, it.datatype or matrix.datatype, (-1, 1)) for it in self.inputs)
 
 
 def _fits(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -87,7 +87,7 @@ def _table(estimator: Any, file: str, settings: Settings) -> Table:
         described = TensorMetadata(INPUT, BYTES, (-1,))
     else:
         described = TensorMetadata(INPUT, "FP64", (-1, -1 if features is None else features))
-    return Rows(features, names, _plain, settings.content_types, (settings.described(described),))
+    return Rows(features, names, _plain, settings.content_types, settings.described(described, names))
 
 
 def _frame() -> Callable[[tuple[Column, ...], Defaults], Table]:

@@ -13,19 +13,19 @@ from modelyard.wire.oip.nouns import Tensor
 OUTPUT = "predict"
 
 
-def tensors(found: Any, names: Sequence[str] = ()) -> list[Tensor]:
-    """`names`: what the settings call the outputs. Raises `ModelFailed`."""
+def tensors(found: Any, names: Sequence[str] = (), *, column: bool = False) -> list[Tensor]:
+    """`names`: what the settings call the outputs. `column`: flat arrays become columns. Raises `ModelFailed`."""
     if isinstance(found, Mapping):
-        return [outputs.tensor(str(name), _plain(it), column=False) for name, it in found.items()]
+        return [outputs.tensor(str(name), _plain(it), column=column) for name, it in found.items()]
     if hasattr(found, "columns") and hasattr(found, "to_numpy"):
         return outputs.of_frame(found)
     if isinstance(found, tuple) and len(names) > 1:
         if len(found) != len(names):
             raise ModelFailed(f"the model returned {len(found)} outputs, its settings name {len(names)}")
-        return [outputs.tensor(name, _plain(it), column=False) for name, it in zip(names, found, strict=True)]
+        return [outputs.tensor(name, _plain(it), column=column) for name, it in zip(names, found, strict=True)]
     if found is None:
         raise ModelFailed("the model returned nothing")
-    return [outputs.tensor(names[0] if len(names) == 1 else OUTPUT, _plain(found), column=False)]
+    return [outputs.tensor(names[0] if len(names) == 1 else OUTPUT, _plain(found), column=column)]
 
 
 def chosen(found: Sequence[Tensor], wanted: Sequence[str]) -> Sequence[Tensor]:

@@ -40,7 +40,13 @@ def read(folder: Path, file: Path, settings: Settings) -> Model:
     return model
 
 
+# Calls at the same time of a model whose methods are coroutines.
+COROUTINES = 64
+
+
 class PythonModel:
+    """`concurrency`: as `load` asks for it; None: as of any model."""
+
     quick = False
 
     def __init__(self, kind: type[Any], folder: Path, settings: Settings) -> None:
@@ -52,6 +58,8 @@ class PythonModel:
         self._instance = self._made(kind, folder, settings.parameters)
         self._method: Callable[..., Any] = getattr(self._instance, "predict", None) or self._instance.predict_stream
         self._taking, self._names = taking.told(self._method, f"{self._name}.{self._method.__name__}", settings)
+        waits = inspect.iscoroutinefunction(self._method) or inspect.isasyncgenfunction(self._method)
+        self.concurrency = COROUTINES if waits else None
         self._frame = self._table() if self._taking is Taking.FRAME else None
         outputs = tuple(_described(it) for it in settings.outputs)
         self.signature = Signature("python", self._inputs(), outputs, tuple(it.name for it in outputs))
