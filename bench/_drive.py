@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+GRPC = {"content-type": "application/grpc", "te": "trailers"}
 WRK, H2LOAD = shutil.which("wrk"), shutil.which("h2load")
 
 
@@ -21,6 +22,11 @@ class Ask:
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     grpc: bool = False
+
+
+def frame(message: bytes) -> bytes:
+    """As gRPC sends it."""
+    return struct.pack(">BI", 0, len(message)) + message
 
 
 def missing() -> str:
@@ -62,8 +68,8 @@ def _h2load(ask: Ask, connections: int, seconds: float, scratch: Path) -> tuple[
     """Each connection has one call in flight."""
     assert H2LOAD is not None
     body = scratch / "h2load.body"
-    body.write_bytes(struct.pack(">BI", 0, len(ask.body)) + ask.body)
-    headers = {"content-type": "application/grpc", "te": "trailers", **ask.headers}
+    body.write_bytes(frame(ask.body))
+    headers = {**GRPC, **ask.headers}
     command = [H2LOAD, "-t1", f"-c{connections}", "-m1", "-D", f"{seconds:g}", "-d", str(body)]
     for key, value in headers.items():
         command += ["-H", f"{key}: {value}"]

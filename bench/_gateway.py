@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from bench._ports import free_ports
+from modelyard.kit.machine import machine_id
 from modelyard.proxy.desired import Changes, Endpoint, Outcome, Route, Variant
 from modelyard.proxy.envoy import bootstrap, process
 from modelyard.proxy.envoy.server import EnvoyDriver
@@ -43,7 +44,7 @@ def started(
     driver, xds_port = asyncio.run_coroutine_threadsafe(control(), loop).result(READY_SECONDS)
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as folder:
         (port,) = free_ports(1)
-        settings = bootstrap.Settings("bench", "127.0.0.1", port, "127.0.0.1", xds_port)
+        settings = bootstrap.Settings("bench", "127.0.0.1", port, "127.0.0.1", xds_port, machine=machine_id())
         command = process.prepare(settings, Path(folder), concurrency=concurrency, log_level="error")
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         try:

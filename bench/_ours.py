@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from bench._peers import Running
+from modelyard.kit.machine import machine_id
 from modelyard.proxy.desired import Endpoint
 from modelyard.wire.oip.loading import LoadOrder, order_to_json
 
@@ -23,12 +24,13 @@ LOAD_SECONDS = 300
 @contextlib.contextmanager
 def started(repository: Path, *flags: str) -> Iterator[Running]:
     command = [sys.executable, "-m", "modelyard.run.runtime", "--repository", str(repository), *flags]
-    addresses = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0")
+    socket = str(repository.parent / f"{repository.name}.sock")
+    addresses = ("--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--unix-socket", socket)
     with (repository.parent / f"{repository.name}.log").open("w") as log:
         child = subprocess.Popen([*command, *addresses], stdin=subprocess.DEVNULL, stderr=log)
         try:
             http, grpc = _ports(child, Path(log.name))
-            yield Running("built-in runtime", http, grpc, psutil.Process(child.pid))
+            yield Running("built-in runtime", http, grpc, psutil.Process(child.pid), socket)
         finally:
             child.terminate()
             child.wait()
@@ -46,7 +48,8 @@ def _ports(child: "subprocess.Popen[bytes]", log: Path) -> tuple[int, int]:
 def endpoint(server: Running) -> Endpoint:
     """Where a gateway reaches it, and how."""
     assert server.grpc_port is not None
-    return Endpoint("127.0.0.1", server.http_port, server.grpc_port)
+    offers = (True, server.unix_socket, machine_id()) if server.unix_socket else ()
+    return Endpoint("127.0.0.1", server.http_port, server.grpc_port, *offers)
 
 
 def load(runtime: Running, name: str, parameters: Mapping[str, str] | None = None) -> float:

@@ -30,6 +30,7 @@ class Running:
     http_port: int
     grpc_port: int | None
     process: psutil.Process
+    unix_socket: str = ""  # ours, which speak gRPC over HTTP/1.1 too
 
     def everything(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]

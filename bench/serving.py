@@ -105,7 +105,10 @@ def _courses(stack: contextlib.ExitStack, servers: Mapping[str, Running]) -> dic
         routed = {"seldon-model": names[name]}
         _check(gateway, routed, message)
         found[name, REST, DIRECT] = _Course(server, Ask(server.http_port, path, BODY, JSON))
-        found[name, GRPC, DIRECT] = _Course(server, Ask(_port(server), METHOD, message, grpc=True))
+        direct = Ask(_port(server), METHOD, message, grpc=True)
+        if server.unix_socket:  # as Envoy asks it: over HTTP/1.1
+            direct = Ask(server.http_port, METHOD, _drive.frame(message), _drive.GRPC)
+        found[name, GRPC, DIRECT] = _Course(server, direct)
         found[name, REST, GATEWAY] = _Course(server, Ask(gateway, path, BODY, {**JSON, **routed}))
         found[name, GRPC, GATEWAY] = _Course(server, Ask(gateway, METHOD, message, routed, grpc=True))
     return found
