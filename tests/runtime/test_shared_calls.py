@@ -15,6 +15,7 @@ from modelyard.runtime.server import Server
 from modelyard.wire import grpc_server, service
 from modelyard.wire._pb2.inference import grpc_service_pb2 as pb
 from tests.runtime import artifacts
+from tests.runtime.http.clients import Talk, read_all
 from tests.runtime.test_lane import counting
 
 DEADLINE = 20
@@ -178,3 +179,37 @@ async def test_a_grpc_call_that_is_cancelled_hurts_nobody(clients: list[Client],
     answers = [await it.answer() for it in (*clients, clients[0], clients[0])]
     assert {in_call(it) for it in answers} == {8}  # the one that went away counts no more
     assert in_use.requests == 0
+
+
+def framed(model: str, *headers: str) -> bytes:
+    """A gRPC call over HTTP/1.1."""
+    contents = pb.InferTensorContents(fp32_contents=[0, 0])
+    tensor = pb.ModelInferRequest.InferInputTensor(name="x", datatype="FP32", shape=[1, 2], contents=contents)
+    raw = pb.ModelInferRequest(model_name=model, inputs=[tensor]).SerializeToString()
+    head = ["POST /inference.GRPCInferenceService/ModelInfer HTTP/1.1", "host: x", "content-type: application/grpc"]
+    lines = [*head, *headers, f"content-length: {len(raw) + 5}", "", ""]
+    return "\r\n".join(lines).encode() + b"\0" + len(raw).to_bytes(4) + raw
+
+
+async def test_rest_and_grpc_over_http1_share_a_call_on_one_connection(clients: list[Client], running: Server):
+    for it in clients:
+        it.send(post("counts-patiently"))
+    await until_in_use(running, len(clients))
+    talk = await Talk.to(running.http_port)
+    for _ in range(8 - len(clients) - 1):
+        talk.send(framed("counts-patiently"))
+    talk.send(framed("counts-patiently", "connection: close"))
+    answers = read_all(await talk.rest())
+    assert [it.trailers for it in answers] == [{"grpc-status": "0"}] * (8 - len(clients))
+    found = [pb.ModelInferResponse.FromString(it.body[5:]).outputs[0].contents.fp32_contents[0] for it in answers]
+    assert found == [8] * len(answers)
+    assert [in_call(await it.answer()) for it in clients] == [8] * len(clients)
+
+
+async def test_a_deadline_ends_a_call_that_waits_and_it_does_not_run(running: Server):
+    talk = await Talk.to(running.http_port)
+    talk.send(framed("counts-patiently", "grpc-timeout: 50m") + framed("counts", "connection: close"))
+    late, answered = read_all(await talk.rest())
+    assert (late.headers["grpc-status"], late.headers["grpc-message"]) == ("4", "the deadline of the call has passed")
+    assert answered.trailers == {"grpc-status": "0"}
+    await until_in_use(running, 0)

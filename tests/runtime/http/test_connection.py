@@ -21,6 +21,7 @@ from modelyard.runtime.http.messages import (
     later,
 )
 from modelyard.runtime.http.reader import Limits
+from tests.runtime.http.clients import Talk, read_all
 
 DEADLINE = 20
 
@@ -310,3 +311,42 @@ async def test_stopping_does_not_wait_for_ever(handler: Handler):
 async def test_a_busy_port_is_refused_in_one_sentence(listener: Listener):
     with pytest.raises(Refused, match=f"cannot listen on 127.0.0.1:{listener.port}"):
         await listen("127.0.0.1", listener.port, Handler())
+
+
+STREAM = b"POST /stream HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def test_a_stream_is_answered_piece_by_piece_and_ends_with_trailers(listener: Listener):
+    talk = await Talk.to(listener.port)
+    talk.send(get("/1") + STREAM)
+    await talk.read_until(b'"/1","body":""}')
+    talk.send(b"1\r\na\r\n")
+    assert await talk.read_until(b"\r\nA\r\n")
+    talk.send(b"1;ext=1\r\nb\r\n")
+    assert await talk.read_until(b"1\r\nB\r\n")
+    talk.send(b"0\r\nx-t: 1\r\n\r\n" + get("/2"))
+    assert await talk.read_until(b"0\r\nx-end: yes\r\n\r\n")
+    assert b"200 OK" in await talk.read_until(b'"/2","body":""}')
+    talk.writer.close()
+
+
+async def test_a_stream_that_fails_breaks_off_and_does_not_look_whole(listener: Listener):
+    talk = await Talk.to(listener.port)
+    talk.send(STREAM + b"1\r\na\r\n")
+    await talk.read_until(b"\r\nA\r\n")
+    talk.send(b"4\r\nfail\r\n")
+    assert b"0\r\n" not in await talk.rest()
+
+
+async def test_a_stream_to_a_slow_reader_stops_taking(listener: Listener):
+    talk = await Talk.to(listener.port)
+    talk.send(STREAM + (b"10000\r\n" + b"x" * (1 << 16) + b"\r\n") * 500 + b"0\r\n\r\n")
+    talk.writer.write_eof()
+    (answer,) = read_all(await talk.rest())
+    assert len(answer.body) == 500 << 16
+
+
+async def test_http_1_0_gets_a_stream_to_the_end_of_the_connection(listener: Listener):
+    answer = await talk(listener, b"POST /stream HTTP/1.0\r\ncontent-length: 2\r\n\r\nab", end=False)
+    assert answer.endswith(b"\r\n\r\nAB")
+    assert b"chunked" not in answer

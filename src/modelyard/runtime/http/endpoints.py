@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 # Longer ones are not remembered.
 QUICK_TARGET = 256
 
-_Found: TypeAlias = Response | Later | Awaitable[Response | Streamed]
+_Found: TypeAlias = Response | Later | Coroutine[Any, Any, Response | Streamed]
 
 
 class Endpoints:
@@ -60,7 +60,7 @@ class Endpoints:
             found = _failure(request, error)
         if isinstance(found, Response):
             return _finished(request, found)
-        return found if isinstance(found, Later) else later(self._safely(request, found))
+        return found if isinstance(found, Later) else later(self._safely(request, found), found)
 
     async def _safely(self, request: Request, answer: Awaitable[Response | Streamed]) -> Response | Streamed:
         try:

@@ -66,9 +66,11 @@ class GrpcCalls:
             except Exception as error:
                 return _refused(error, sent)
         if request.incoming is not None:
-            return later(self._in_time(self._stream(request.incoming, sent), sent))
+            work = self._stream(request.incoming, sent)
+            return later(self._in_time(work, sent), work)
         if rpc in self._codecs:
-            return later(self._in_time(self._unary(rpc, request), sent))
+            call = self._unary(rpc, request)
+            return later(self._in_time(call, sent), call)
         return grpc_refusal(grpc.StatusCode.UNIMPLEMENTED, f"there is no method {rpc} in {service.INFERENCE}")
 
     # ModelInfer, the short way

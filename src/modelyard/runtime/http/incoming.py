@@ -4,11 +4,20 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from modelyard.kit.errors import ModelyardError
+
 MOST_BUFFERED_BYTES = 1 << 20  # beyond this nothing more is read from the client until some of it is taken
 
 
+class CutOff(ModelyardError):
+    """The client is gone, or was refused in the middle of the body."""
+
+    http_status = 400
+    grpc_status = "CANCELLED"
+
+
 class Incoming:
-    """Pieces by `async for`; it ends with the body, and raises `ConnectionResetError` where the body was cut off."""
+    """Pieces by `async for`; it ends with the body, and raises `CutOff` where the body was cut off."""
 
     def __init__(self, on_room: Callable[[], None]) -> None:
         self._on_room = on_room
@@ -53,7 +62,7 @@ class Incoming:
             if self.complete:
                 raise StopAsyncIteration
             if self._cut:
-                raise ConnectionResetError("the body of the request was cut off")
+                raise CutOff("the body of the request was cut off")
             self._more.clear()
             await self._more.wait()
         piece = self._pieces.popleft()
