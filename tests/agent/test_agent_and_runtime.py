@@ -1,6 +1,7 @@
 """The agent as a process beside the real runtime, under a scheduler that the test plays."""
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import joblib
+import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
@@ -108,6 +110,60 @@ async def test_models_come_and_go(replica: Replica) -> None:
     assert list((replica.folder / "agent" / "artifacts" / "sha256").iterdir()) == []
     scheduler.load(other)
     await scheduler.hears(ModelEventKind.LOADED, other)
+
+
+def a_large_model(folder: Path, name: str, mebibytes: int) -> ModelVersion:
+    """Declared as 1 MiB."""
+    source = folder / "models" / name
+    source.mkdir(parents=True)
+    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    model.ballast_ = np.random.default_rng(0).random((mebibytes << 20) // 8)
+    joblib.dump(model, source / "model.joblib")
+    return a_version(name, 1, MIB, uri=str(source))
+
+
+async def test_a_model_counts_what_it_really_takes(replica: Replica) -> None:
+    """What is measured is told before LOADED is, blocks what no longer fits, and is known to the next agent."""
+    scheduler = replica.scheduler
+    await scheduler.subscribed()
+    large, other = a_large_model(replica.folder, "large", 48), a_model(replica.folder, "other", 60 * MIB)
+    scheduler.load(large)
+    available = (await scheduler.hears(ModelEventKind.LOADED, large)).available_bytes
+    assert 0 < available < 52.5 * MIB
+    measured = scheduler.measured("large_1")
+    assert measured is not None
+    assert 47.5 * MIB < measured < 100 * MIB
+    scheduler.load(other)
+    refused = await scheduler.hears(ModelEventKind.LOAD_FAIL_MEMORY, other)
+    assert refused.message.startswith("other_1 needs 60Mi of memory; local/0 has ")
+    await replica.kill(replica.agent)
+    await replica.agent.start()
+    assert (await scheduler.subscribed(2)).available_bytes < 52.5 * MIB
+    scheduler.unload(large)
+    await scheduler.hears(ModelEventKind.UNLOADED, large)
+    scheduler.load(other)
+    await scheduler.hears(ModelEventKind.LOADED, other)
+
+
+async def test_a_model_that_turns_out_too_large_for_its_replica_is_unloaded_with_its_size(replica: Replica) -> None:
+    scheduler = replica.scheduler
+    await scheduler.subscribed()
+    huge = a_large_model(replica.folder, "huge", 120)
+    scheduler.load(huge)
+    event = await scheduler.hears(ModelEventKind.LOAD_FAIL_MEMORY, huge)
+    assert re.fullmatch(
+        r"huge_1 takes 1\d\d(\.\d)?Mi of memory as measured \(1Mi declared\); "
+        r"local/0 has 100Mi in all, so it is unloaded again",
+        event.message,
+    )
+    assert (scheduler.measured("huge_1") or 0) > 119 * MIB
+    await replica.holds()
+    for _ in range(600):
+        if replica.on_disk() == []:
+            break
+        await asyncio.sleep(0.1)
+    assert replica.on_disk() == []
+    assert ("LOADED", "huge_1") not in scheduler.heard()
 
 
 async def test_what_cannot_be_loaded_says_why_and_leaves_nothing(replica: Replica) -> None:

@@ -182,6 +182,9 @@ def test_a_load_answers_when_the_model_is_ready(runtime: Runtime):
     answer = runtime.load("diabetes").json()
     assert (answer["name"], answer["version"], answer["state"]) == ("diabetes", "1", "READY")
     assert answer["load_ms"] >= 0
+    held = httpx.get(f"{runtime.http}/v2/modelyard/models").json()["models"]
+    assert answer["memory_bytes"] > 0
+    assert {"name": "diabetes", "version": "1", "memory_bytes": answer["memory_bytes"]} in held
 
 
 def test_pickles_are_refused_when_told_to(repository: Path):

@@ -41,8 +41,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    name: str
-    version: str
+    held: HeldModel
     load_ms: int
 
 
@@ -110,7 +109,7 @@ class Repository:
     def held(self) -> list[HeldModel]:
         """Everything that is loaded, by name."""
         in_use = [it.in_use for _, it in sorted(self._entries.items()) if it.in_use is not None]
-        return [HeldModel(it.loaded.name, it.loaded.version, _memory_bytes(it), it.loaded.note) for it in in_use]
+        return [_held(it) for it in in_use]
 
     async def load(self, name: str, order: LoadOrder = NOTHING_ORDERED) -> LoadReport:
         """Load, or load anew: the new one takes the old one's place when it is ready, not before.
@@ -186,7 +185,7 @@ class Repository:
         log.info("loaded %s (%s, version %s) in %d ms", name, loaded.model.signature.platform, loaded.version, load_ms)
         if in_use is not None:
             self._background.start(self._retire(in_use), name=f"retire {name}")
-        return LoadReport(name, loaded.version, load_ms)
+        return LoadReport(_held(now), load_ms)
 
     def _load_failed(self, name: str, in_use: InUse | None, error: BaseException) -> None:
         reason = str(error) if isinstance(error, ModelyardError) else type(error).__name__
@@ -229,6 +228,10 @@ class Repository:
 def _names_folder(name: str) -> bool:
     """Whether the name stays inside the repository."""
     return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
+
+
+def _held(it: InUse) -> HeldModel:
+    return HeldModel(it.loaded.name, it.loaded.version, _memory_bytes(it), it.loaded.note)
 
 
 def _memory_bytes(in_use: InUse) -> int | None:

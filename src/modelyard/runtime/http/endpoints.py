@@ -136,7 +136,7 @@ class Endpoints:
 
     async def _load(self, name: str, order: LoadOrder) -> Response:
         report = await self._repository.load(name, order)
-        return json_response({"name": name, "version": report.version, "state": "READY", "load_ms": report.load_ms})
+        return json_response({**loading.model_to_json(report.held), "state": "READY", "load_ms": report.load_ms})
 
     async def _unload(self, name: str) -> Response:
         await self._repository.unload(name)

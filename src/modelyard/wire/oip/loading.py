@@ -72,17 +72,13 @@ def order_from_json(body: Mapping[str, Any]) -> LoadOrder:
 
 
 def held_to_json(models: Iterable[HeldModel]) -> dict[str, Any]:
-    return {
-        "models": [
-            {
-                "name": it.name,
-                "version": it.version,
-                **({} if it.memory_bytes is None else {"memory_bytes": it.memory_bytes}),
-                **({"note": it.note} if it.note else {}),
-            }
-            for it in models
-        ]
-    }
+    return {"models": [model_to_json(it) for it in models]}
+
+
+def model_to_json(it: HeldModel) -> dict[str, Any]:
+    """As one of the list, and in the answer to a load."""
+    size = {} if it.memory_bytes is None else {"memory_bytes": it.memory_bytes}
+    return {"name": it.name, "version": it.version, **size, **({"note": it.note} if it.note else {})}
 
 
 def held_from_json(body: Any) -> tuple[HeldModel, ...]:
