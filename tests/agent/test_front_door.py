@@ -207,6 +207,34 @@ class TestChanges:
             assert (await rig.infer("/v2/models/any/infer", "iris_2")).status_code == 200
             rig.door.unloaded("rose_1")
 
+    async def test_no_request_fails_while_other_models_come_and_go_and_agents_follow_each_other(
+        self, rig: DoorRig
+    ) -> None:
+        done = asyncio.Event()
+        seen: list[str] = []
+
+        async def traffic(over_grpc: bool) -> None:
+            while not done.is_set():
+                if over_grpc:
+                    seen.append((await rig.grpc_infer("any", "iris_2")).model_name)
+                else:
+                    seen.append((await rig.infer("/v2/models/any/infer", "iris_2")).json()["model_name"])
+
+        callers = [asyncio.create_task(traffic(over_grpc)) for over_grpc in (True, False, True, False)]
+        for turn in range(3):
+            for number in range(10):
+                await rig.door.open(f"m{number}_1")
+            for number in range(10):
+                await rig.door.close(f"m{number}_1")
+                rig.door.unloaded(f"m{number}_1")
+            await rig.door.stop()
+            await rig.start_agent()
+            await until(lambda: _came(rig), f"the door calls agent {turn + 2}")
+            await rig.opened()
+        done.set()
+        await asyncio.gather(*callers)
+        assert set(seen) == {"iris_2"}
+
     async def test_an_unload_waits_for_requests_in_flight(self, rig: DoorRig) -> None:
         rig.server.held = {"iris_2"}
         over_rest = asyncio.create_task(rig.infer("/v2/models/any/infer", "iris_2"))
