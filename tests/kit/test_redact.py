@@ -11,6 +11,8 @@ from modelyard.kit import redact
         ("https://host/m.zip", "https://host/m.zip"),
         ("https://me:secret@host/m.zip", "https://***@host/m.zip"),
         ("https://me:sec@ret@host/m.zip", "https://***@host/m.zip"),
+        ("https://me:sec/ret@host/m", "https://***@host/m"),
+        ("https://host:80/m@1/x", "https://host:80/m@1/x"),
         ("https://host/m?X-Amz-Signature=secret&b=secret", "https://host/m?X-Amz-Signature=***&b=***"),
         ("https://host/m?sig=secret%2Bsecret#part", "https://host/m?sig=***#part"),
         ("https://u:secret@host/m?a=secret;b=secret", "https://***@host/m?a=***;b=***"),

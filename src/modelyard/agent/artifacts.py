@@ -127,7 +127,9 @@ class Artifacts:
                 del self._users[digest]
                 await asyncio.to_thread(self._known.forget, digest)
                 await asyncio.to_thread(trees.remove, self.path(digest), self._temporary)
-            await asyncio.to_thread(partial.drop, self._partials, str(version))
+            # Not in a thread: between this and the next download's `want` nothing may come.
+            for folder in partial.drop(self._partials, str(version), self._temporary):
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _start(self, artifact: Artifact) -> tuple[asyncio.Task[str], _Fetch]:
         fetch = _Fetch(artifact)

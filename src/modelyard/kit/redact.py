@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 HIDDEN = "***"
-_USER = re.compile(r"(?<=://)[^/?#\s]*@")
+# The second form: a password with an unescaped / in it, which a port number is not.
+_USER = re.compile(r"(?<=://)(?:[^/?#\s]*@|[^/@:?#\s]+:(?!\d+(?:/|$))[^?#\s]*@)")
 _REMOTE_USER = re.compile(r"(?<=^)([A-Za-z0-9_-]+:)(?!//)[^/?#\s]*:[^/?#\s]*@")  # remote:user:password@bucket/path
 _CONNECTION = re.compile(r"(:?[A-Za-z0-9_-]+,).*", re.DOTALL)  # rclone's `s3,secret_access_key=…:bucket/path`
 _SHORTEST = 4  # shorter values would hide half of every sentence

@@ -33,7 +33,13 @@ def test_uris(uri: str, place: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://id:secret@models/iris", "s3,secret_access_key=secret:models/x", "https://u:secret@"]
+    "uri",
+    [
+        "s3://id:secret@models/iris",
+        "s3,secret_access_key=secret:models/x",
+        "https://u:secret@",
+        "http://u:secret/x@h/m",
+    ],
 )
 def test_a_uri_that_cannot_be_is_not_quoted_with_its_credentials(uri: str) -> None:
     with pytest.raises(ArtifactProblem) as caught:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,7 +187,7 @@ class Store:
     async def files(self) -> tuple[RemoteFile, ...]:
         return (self.file,)
 
-    async def read(self, _file: RemoteFile, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def read(self, _file: RemoteFile, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
         yield (self.contents.pop(0) if len(self.contents) > 1 else self.contents[0])[start:end]
 
     async def close(self) -> None: ...
@@ -210,3 +210,14 @@ async def test_an_etag_that_is_no_checksum_is_told_from_a_damaged_file(tmp_path:
     with pytest.raises(ArtifactProblem, match=r"model\.onnx does not match its md5"):
         await transferred(tmp_path / "4", Store(right, b"wrong", b"other"))
     assert not list((tmp_path / "4").rglob("model.onnx"))
+
+
+@pytest.mark.parametrize("modified", ["", "Sun, 22 Nov 2026 20:00:00 GMT"], ids=["nothing", "Last-Modified"])
+async def test_parts_are_only_put_together_where_they_can_be_told_to_be_of_one_file(
+    cache: Artifacts, modified: str
+) -> None:
+    async with serving(Web(LARGE, etag="", headers={"last-modified": modified})) as web:
+        key = await cache.fetch(IRIS, Artifact(web.url))
+    assert contents(cache, key) == {"model.onnx": LARGE}
+    assert (len(web.asked) > 2) == bool(modified)
+    assert ("" in web.asked) == (not modified)

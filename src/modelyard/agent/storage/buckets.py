@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -70,7 +70,7 @@ class Bucket:
             raise ArtifactProblem(f"nothing is there: the bucket {self._place.bucket} has no {self._place.path}")
         return _without_markers(found)
 
-    async def read(self, file: RemoteFile, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def read(self, file: RemoteFile, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
         options: dict[str, Any] = {"if_match": file.etag} if file.etag else {}
         if file.size:
             options["range"] = (start, file.size if end is None else end)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -118,8 +119,10 @@ def keep_wanted(root: Path, versions: Iterable[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def drop(root: Path, version: str) -> None:
-    """The version wants nothing any more."""
+def drop(root: Path, version: str, trash: Path) -> list[Path]:
+    """The version wants nothing any more. Quick: what only it wanted is moved to `trash`, on the same file system,
+    and returned to be removed."""
+    gone: list[Path] = []
     for folder in root.iterdir():
         others = _wanted_by(folder)
         if version in others:
@@ -127,7 +130,8 @@ def drop(root: Path, version: str) -> None:
             if others:
                 (folder / "wanted").write_text("\n".join(sorted(others)))
             else:
-                shutil.rmtree(folder, ignore_errors=True)
+                gone.append(folder.rename(trash / f"{uuid.uuid4().hex}.gone"))
+    return gone
 
 
 def _wanted_by(folder: Path) -> set[str]:

@@ -1,6 +1,6 @@
 """Files that are elsewhere, as every kind of storage offers them: what there is, and their bytes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class Source(Protocol):
         """In a stable order. Raises `ArtifactProblem`, `TryAgain`."""
         ...
 
-    def read(self, file: RemoteFile, start: int, end: int | None) -> AsyncIterator[bytes]:
+    def read(self, file: RemoteFile, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
         """Bytes from `start`, up to `end` where it is known. Raises `ArtifactProblem`, `TryAgain`, `Changed`."""
         ...
 

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,11 +109,12 @@ class Transfer:
         at = part.start
         while True:
             try:
-                async for chunk in self._source.read(part.file, at, part.end):
-                    self._count(len(chunk))
-                    await asyncio.to_thread(_write, self._partial.target(part.file), chunk, at)
-                    at += len(chunk)
-                    tries.moved()
+                async with aclosing(self._source.read(part.file, at, part.end)) as chunks:
+                    async for chunk in chunks:
+                        self._count(len(chunk))
+                        await asyncio.to_thread(_write, self._partial.target(part.file), chunk, at)
+                        at += len(chunk)
+                        tries.moved()
                 if part.end is None or at == part.end:
                     break
                 if at > part.end:

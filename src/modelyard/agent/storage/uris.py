@@ -73,8 +73,9 @@ def _path(uri: str) -> Path:
 def _web(uri: str) -> WebFile:
     try:
         parts = urlsplit(uri)
-    except ValueError as error:
-        raise ArtifactProblem(f"cannot fetch {redact.uri(uri)}: {error}") from error
+        _ = parts.port
+    except ValueError:  # its words may hold a password
+        raise ArtifactProblem(f"cannot download {redact.uri(uri)}: its host or port cannot be one") from None
     if not parts.hostname:
         raise ArtifactProblem(f"cannot download {redact.uri(uri)}: it names no host")
     name = unquote(parts.path).rsplit("/", 1)[-1]

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import httpx
 
@@ -33,6 +33,7 @@ class Website:
         self.identity = f"http\n{hashlib.sha256(place.url.encode('utf-8', 'surrogatepass')).hexdigest()}"
         self._http, self._place, self._limits = http, place, limits
         self._first: httpx.Response | None = None
+        self._modified = ""  # as the first answer says
 
     async def close(self) -> None:
         first, self._first = self._first, None
@@ -42,13 +43,13 @@ class Website:
     async def files(self) -> tuple[RemoteFile, ...]:
         await self.close()
         response = await self._ask({"range": f"bytes=0-{self._limits.part_bytes - 1}"})
-        if response.status_code == 416 or (response.status_code == 206 and _coded(response)):
-            await response.aclose()  # an empty file, or parts of something packed: take it whole
+        if response.status_code == 416 or (response.status_code == 206 and not _dividable(response)):
+            await response.aclose()  # an empty file, or parts that might be of different files: take it whole
             response = await self._ask({})
-        self._first = response
+        self._first, self._modified = response, response.headers.get("last-modified", "")
         return (_described(self._place.name, response),)
 
-    async def read(self, file: RemoteFile, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def read(self, file: RemoteFile, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
         response = await self._answer(file, start, end)
         left = None if end is None else end - start
         try:
@@ -78,13 +79,8 @@ class Website:
         headers = {"range": f"bytes={start}-{'' if end is None else end - 1}"}
         response = await self._ask(headers | ({"if-match": file.etag} if file.etag else {}))
         found = _RANGE.fullmatch(response.headers.get("content-range", ""))
-        told = _etag(response)
-        if (
-            response.status_code != 206
-            or not found
-            or (int(found[1]), int(found[3])) != (start, file.size)
-            or (told and told != file.etag)
-        ):
+        same = _etag(response) == file.etag and response.headers.get("last-modified", "") == self._modified
+        if response.status_code != 206 or not found or (int(found[1]), int(found[3])) != (start, file.size) or not same:
             await response.aclose()
             raise Changed
         return response
@@ -117,6 +113,11 @@ class Website:
         if isinstance(error, httpx.TimeoutException):
             return TryAgain(f"the server was silent for too long ({type(error).__name__})")
         return TryAgain(str(error) or type(error).__name__)
+
+
+def _dividable(response: httpx.Response) -> bool:
+    """Whether another part can be told to be of the same file."""
+    return not _coded(response) and bool(_etag(response) or response.headers.get("last-modified"))
 
 
 def _coded(response: httpx.Response) -> bool:
