@@ -73,6 +73,7 @@ async def interrupted(cache: Artifacts, web: Web, tmp_path: Path) -> None:
     await until(lambda: b"\1" in b"".join(it.read_bytes() for it in tmp_path.rglob("marks")), "a part is here")
     fetch.cancel()
     await asyncio.wait([fetch])
+    await asyncio.wait(web.tasks)  # what was on its way counts for the old agent
 
 
 async def reopened(cache: Artifacts, tmp_path: Path, web: Web, *wanted: VersionId) -> bytes:
@@ -88,7 +89,7 @@ async def test_the_next_agent_goes_on_with_what_is_here(cache: Artifacts, tmp_pa
         await interrupted(cache, web, tmp_path)
         before, web.sent, web.statuses = len(web.asked), 0, []
         assert await reopened(cache, tmp_path, web, IRIS) == LARGE
-    assert web.sent < len(LARGE) + PART  # the first answer, which tells the size, may be of a part that is here
+    assert web.sent <= len(LARGE)  # the first answer, which tells the size, may be of a part that is here
     assert len(web.asked) > before
     assert not list((tmp_path / "agent" / "artifacts" / "partial").iterdir())
 
