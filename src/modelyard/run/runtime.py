@@ -34,6 +34,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _optimize(text: str) -> str:
+    if text not in OPTIMIZE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(OPTIMIZE)}")
+    return text
+
+
 def _settings(arguments: argparse.Namespace) -> server.Settings:
     return server.Settings(
         repository=arguments.repository,
@@ -71,9 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--predict-threads", type=_positive, default=4, metavar="N", help="for all but ONNX models")
     parser.add_argument(
         "--optimize",
-        choices=OPTIMIZE,
-        default="none",
-        help="compile models that do not say otherwise (docs/acceleration.md)",
+        type=_optimize,
+        default=os.environ.get("MODELYARD_OPTIMIZE", "none"),  # a text default is checked by `type`
+        metavar="|".join(OPTIMIZE),
+        help="compile models that do not say otherwise (docs/acceleration.md) [MODELYARD_OPTIMIZE]",
     )
     parser.add_argument(
         "--optimize-memory", type=_positive, default=4096, metavar="MIB", help="the most that compiling a model takes"
