@@ -60,7 +60,7 @@ async def until(condition) -> None:
 async def test_a_model_is_found_between_its_load_and_its_unload(repository: Repository):
     with pytest.raises(NotLoaded):
         repository.get("b")
-    assert (await repository.load("b")).version == "3"
+    assert (await repository.load("b")).held.version == "3"
     assert repository.get("b", "3").loaded.name == "b"
     with pytest.raises(NotFound, match="version 3 is loaded"):
         repository.get("b", "4")
