@@ -39,7 +39,7 @@ class Inference:
         if in_use.compiled is not None:
             with contextlib.suppress(LeftToNative):
                 return self._lane_of(in_use.compiled).add(request, on_answer)
-        return self._lane_of(in_use).add(request, on_answer)
+        return (in_use.lane or self._lane_of(in_use)).add(request, on_answer)
 
     def _lane_of(self, in_use: InUse) -> Lane:
         lane = in_use.lane

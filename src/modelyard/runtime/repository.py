@@ -80,7 +80,7 @@ class Repository:
         if entry is None or entry.in_use is None:
             raise NotLoaded(f"the model '{name}' is not loaded")
         elsewhere = entry.in_use.loaded.elsewhere
-        if elsewhere is not None and elsewhere.trouble:
+        if elsewhere is not None and elsewhere.trouble and entry.in_use.compiled is None:
             raise WorkerAway(f"the model '{name}' cannot answer now: {elsewhere.trouble}")
         if version and version != entry.in_use.loaded.version:
             have = entry.in_use.loaded.version

@@ -1,5 +1,6 @@
 """Models in processes of their own: a real runtime, and workers that are held, killed and left behind."""
 
+import json
 import os
 import signal
 import time
@@ -186,6 +187,36 @@ def test_a_runtime_that_is_killed_leaves_no_process(running: Runtime, tmp_path: 
         running.process.kill()
         assert held.exception(DEADLINE) is not None
     gone_all(family)
+
+
+def test_a_signal_to_all_of_them_lets_requests_be_answered_first(running: Runtime, tmp_path: Path):
+    """As Ctrl-C in a terminal sends it."""
+    waits = estimators.Waits(tmp_path / "begun", tmp_path / "go")
+    artifacts.pickled(running.repository, "waits", waits)
+    assert running.load("waits").status_code == 200
+    runtime = psutil.Process(running.process.pid)
+    family = runtime.children(recursive=True)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(infer, running, "waits")
+        until(waits.begun.exists)
+        for it in (*family, runtime):
+            it.send_signal(signal.SIGINT)
+        until(lambda: any("stopping" in line for line in running.lines))
+        waits.go.touch()
+        assert asked.result(DEADLINE).status_code == 200
+    assert running.process.wait(DEADLINE) == 0
+    gone_all(family)
+
+
+@pytest.mark.parametrize(("worker", "processes"), [(True, 1), (False, 0), (None, 0)])
+def test_settings_say_where_a_model_lives(running: Runtime, worker: bool | None, processes: int):
+    artifacts.file(running.repository, "m/model.onnx", artifacts.identity("FP64"))
+    if worker is not None:
+        artifacts.file(running.repository, "m/modelyard-model.json", json.dumps({"worker": worker}).encode())
+    assert running.load("m").status_code == 200
+    assert len(workers(running)) == processes
+    body = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [7]}]}
+    assert httpx.post(f"{running.http}/v2/models/m/infer", json=body).json()["outputs"][0]["data"] == [7]
 
 
 def test_without_its_nursery_everything_comes_back(running: Runtime):

@@ -7,7 +7,7 @@ from modelyard.runtime.formats import content
 # ONNX Runtime lets others run while it works, and runs no code of the artifact's.
 _AT_HOME = frozenset({content.ONNX})
 # Libraries whose code is known to return. Whatever else runs is somebody's own.
-_KNOWN = frozenset({"sklearn", "xgboost", "lightgbm", "catboost"})
+_KNOWN = frozenset({content.SKLEARN, content.XGBOOST, content.LIGHTGBM, content.CATBOOST})
 # Loading one of this size by a library that holds Python's lock would slow its neighbours for a second.
 LARGE_BYTES = 32 << 20
 
