@@ -173,6 +173,20 @@ def test_a_model_that_ends_the_shared_worker_is_moved_out_and_its_neighbours_com
     assert len(workers(running)) == 1
 
 
+def test_the_models_of_a_shared_worker_come_back_together(running: Runtime):
+    names = [f"m{number}" for number in range(5)]
+    for name in names:
+        small(running, name)
+    (shared,) = workers(running)
+    shared.kill()
+    for name in names:
+        until(lambda name=name: infer(running, name).status_code == 200)
+    assert [it.pid != shared.pid for it in workers(running)] == [True]
+    for name in names:
+        assert running.unload(name).status_code == 200
+    until(lambda: not workers(running))  # one that holds nothing is not kept
+
+
 def test_a_runtime_that_is_killed_leaves_no_process(running: Runtime, tmp_path: Path):
     begun, pipe = tmp_path / "begun", tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _READ_BYTES = 256 << 10
 _THREADS = 256
+_PATIENCE_SECONDS = 1.0
 # How long a thread keeps the others from running: the usual 5 ms would add up where several models share a worker.
 _SWITCH_SECONDS = 0.001
 
@@ -95,10 +96,7 @@ class Worker:
                 return Answered(order.id, calls.run(self._model(order.key), order.requests))
             case Unload():
                 self._models.pop(order.key, None)
-                with self._loading:
-                    gc.unfreeze()
-                    memory.settle()
-                    gc.freeze()
+                self._settle()
                 return Done(order.id)
             case Stream():
                 self._streams[order.id] = self._stream(self._model(order.key), order.request)
@@ -108,6 +106,16 @@ class Worker:
             case Close():
                 self._close(order.stream)
                 return Done(order.id)
+
+    def _settle(self) -> None:
+        if not self._loading.acquire(timeout=_PATIENCE_SECONDS):
+            return  # the load that goes on will do it, or the next
+        try:
+            gc.unfreeze()
+            memory.settle()
+            gc.freeze()
+        finally:
+            self._loading.release()
 
     def _model(self, key: int) -> LoadedModel:
         try:

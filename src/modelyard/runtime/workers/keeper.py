@@ -92,6 +92,9 @@ class Keeper:
                 loaded = await self._load_into(home, model)
             except WorkerLost as error:
                 log.warning("the shared worker ended while it loaded %s (%s); it gets its own", model.name, error)
+            except BaseException:
+                await self._tidy(home)
+                raise
             else:
                 if not placing.should_move(loaded.foreign, loaded.memory_bytes):
                     return loaded
@@ -139,11 +142,16 @@ class Keeper:
 
     async def _leave(self, home: _Home, model: AwayModel) -> None:
         home.models.discard(model)
-        if not home.models and not home.coming:
-            home.closing = True
-            await home.link.end()
-        elif home.link.alive:
+        if not await self._tidy(home) and home.link.alive:
             await home.link.ask(lambda number: Unload(number, model.key), Done)
+
+    async def _tidy(self, home: _Home) -> bool:
+        """End a worker that holds nothing."""
+        if home.models or home.coming:
+            return False
+        home.closing = True
+        await home.link.end()
+        return True
 
     async def _release(self, model: AwayModel) -> None:
         for home in list(self._homes):
@@ -155,32 +163,50 @@ class Keeper:
         self._homes.discard(home)
         if home.closing:
             return
+        loading = home.coming > 0  # then the load is to blame, and not who was running beside it
         how = await home.link.how_it_ended()
         names = ", ".join(sorted(it.name for it in home.models)) or "no model"
         log.warning("worker %d, which held %s, ended: %s", home.link.pid, names, how)
         for model in home.models:
             model.link = None
             model.trouble = f"its process ended ({how}){_AGAIN}"
-        for model in home.models:
-            self._tasks.start(
-                self._restart(model, shared=home.shared and not model.suspect), name=f"restart {model.name}"
-            )
+            if clock.now() - model.settled_at > STEADY_SECONDS:
+                model.restarts = 0
+        alone = {it for it in home.models if not home.shared or (it.suspect and not loading)}
+        for model in alone:
+            self._tasks.start(self._restart(model), name=f"restart {model.name}")
+        if neighbours := home.models - alone:
+            self._tasks.start(self._restore(neighbours), name="restart the shared worker")
 
-    async def _restart(self, model: AwayModel, *, shared: bool) -> None:
-        if clock.now() - model.settled_at > STEADY_SECONDS:
-            model.restarts = 0
+    async def _restart(self, model: AwayModel) -> None:
+        """In a worker of its own, again and again."""
         for wait in backoff.delays(FIRST_WAIT_SECONDS * 2**model.restarts, MOST_WAIT_SECONDS):
-            if model.restarts >= RESTARTS:
-                why = model.trouble.removesuffix(_AGAIN)
-                model.trouble = f"{why}; it was started again {RESTARTS} times and is given up: load it anew"
-                log.error("%s is given up: %s", model.name, model.trouble)
+            if self._gives_up(model):
                 return
             if model.restarts:
                 await asyncio.sleep(wait)
             model.restarts += 1
-            if await self._settled_again(model, shared=shared):
+            if await self._settled_again(model, shared=False):
                 return
-            shared = False
+
+    async def _restore(self, models: set[AwayModel]) -> None:
+        """In a new shared worker, one after another, as it has to answer too."""
+        if before := max(it.restarts for it in models):
+            await asyncio.sleep(next(backoff.delays(FIRST_WAIT_SECONDS * 2**before, MOST_WAIT_SECONDS)))
+        for model in models:
+            if self._gives_up(model):
+                continue
+            model.restarts += 1
+            if not await self._settled_again(model, shared=True):
+                self._tasks.start(self._restart(model), name=f"restart {model.name}")
+
+    def _gives_up(self, model: AwayModel) -> bool:
+        if model.restarts < RESTARTS:
+            return False
+        why = model.trouble.removesuffix(_AGAIN)
+        model.trouble = f"{why}; it was started again {RESTARTS} times and is given up: load it anew"
+        log.error("%s is given up: %s", model.name, model.trouble)
+        return True
 
     async def _settled_again(self, model: AwayModel, *, shared: bool) -> bool:
         if model.released:

@@ -59,9 +59,15 @@ class Nurse:
         async with self._starting:
             running = self._running
             if running is None:
-                running = self._running = await loop.run_in_executor(None, self._start)
+                try:
+                    running = self._running = await loop.run_in_executor(None, self._start)
+                except OSError as error:
+                    raise Unavailable(f"worker processes cannot be started: {error}") from None
                 loop.add_reader(running.control, self._hear, running)
-        here, there = socket.socketpair()
+        try:
+            here, there = socket.socketpair()
+        except OSError as error:
+            raise Unavailable(f"a worker process cannot be started: {error}") from None
         number = next(self._numbers)
         forked: asyncio.Future[tuple[int, asyncio.Future[int | None]]] = loop.create_future()
         running.forking[number] = forked
@@ -118,6 +124,11 @@ class Nurse:
             ended = running.ends.pop(said["ended"], None)
             if ended is not None and not ended.done():
                 ended.set_result(said["status"])
+            return
+        if "problem" in said:
+            forked = running.forking.get(said["forked"])
+            if forked is not None and not forked.done():
+                forked.set_exception(Unavailable(f"a worker process cannot be started: {said['problem']}"))
             return
         ended = running.ends[said["pid"]] = asyncio.get_running_loop().create_future()
         forked = running.forking.get(said["forked"])

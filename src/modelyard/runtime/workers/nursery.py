@@ -4,7 +4,7 @@ It imports what they need once, runs no model, and has one thread, so that forki
 worker's socket with it, on the socket FD; it says which process that is, and how each ended. When the server goes, it
 goes, and the system ends its workers (PR_SET_PDEATHSIG), whatever they are doing.
 
-    ▶ {"fork": 1} and a socket      ◀ {"forked": 1, "pid": 4711}      ◀ {"ended": 4711, "status": -9}
+    ▶ {"fork": 1} and a socket      ◀ {"forked": 1, "pid": 4711}, or "problem"      ◀ {"ended": 4711, "status": -9}
 """
 
 import contextlib
@@ -47,7 +47,11 @@ def main(fd: int, log_level: str) -> None:
             message, fds, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, 1)
             if not message:
                 os._exit(0)
-            _fork(control, json.loads(message)["fork"], fds[0])
+            order = json.loads(message)["fork"]
+            if fds:
+                _fork(control, order, fds[0])
+            else:
+                _say(control, {"forked": order, "problem": "too many open files"})
 
 
 def _import_what_is_wanted() -> None:
@@ -87,7 +91,12 @@ def _tell_of_ends(control: socket.socket) -> None:
 
 def _fork(control: socket.socket, order: int, fd: int) -> None:
     nursery = os.getpid()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:  # too many processes, too little memory
+        os.close(fd)
+        _say(control, {"forked": order, "problem": str(error)})
+        return
     if pid:
         os.close(fd)
         _say(control, {"forked": order, "pid": pid})
@@ -110,7 +119,7 @@ def _be_a_worker(control: socket.socket, fd: int, nursery: int) -> None:
     child.main(socket.socket(fileno=fd))
 
 
-def _say(control: socket.socket, what: dict[str, int]) -> None:
+def _say(control: socket.socket, what: dict[str, int | str]) -> None:
     with contextlib.suppress(OSError):
         control.send(json.dumps(what).encode())
 
