@@ -26,7 +26,8 @@ _STATUS_LINES = {it.value: f"HTTP/1.1 {it.value} {it.phrase}\r\n" for it in HTTP
 
 @dataclass(slots=True)
 class Request:
-    """`target` is the path and query as sent; names in `headers` are lower case, and the last value wins.
+    """`target` is the path and query as sent; names in `headers` are lower case, and the last value wins. Some that
+    nobody here reads (`accept`, `user-agent`) are left out.
 
     `incoming`: the body where the request was handed over at its head; `body` is empty then.
     """

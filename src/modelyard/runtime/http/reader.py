@@ -14,15 +14,14 @@ from modelyard.runtime.http.refusals import refusal
 
 MOST_BODY_BYTES = 1 << 30
 MOST_HEADER_BYTES = 64 << 10
-# What gateways send with every request, to spare the decoding.
-_NAMES: Mapping[bytes, str] = {
-    name.encode(): name
-    for name in (
-        *("host", "accept", "accept-encoding", "connection", "content-length", "content-type", "te", "traceparent"),
-        *("transfer-encoding", "user-agent", "x-forwarded-proto", "x-request-id", "grpc-accept-encoding"),
-        *("grpc-timeout", "seldon-internal-model", "seldon-model", "inference-header-content-length"),
-    )
-}
+# What gateways send with every request, to spare the decoding; of those that nobody here reads the values too.
+_READ = (
+    *("accept-encoding", "content-length", "content-type", "grpc-accept-encoding", "grpc-encoding", "grpc-timeout"),
+    *("host", "inference-header-content-length", "seldon-internal-model", "seldon-model", "x-forwarded-proto"),
+    "x-request-id",
+)
+_NOT_READ = ("accept", "connection", "te", "transfer-encoding", "user-agent")
+_NAMES: Mapping[bytes, str] = {it.encode(): it for it in _READ} | {it.encode(): "" for it in _NOT_READ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,11 @@ class Reader:
         if self._header_bytes > MOST_HEADER_BYTES:
             self._too_many_headers()
             return
-        self._headers[_NAMES.get(name) or name.decode("latin-1").lower()] = value.decode("latin-1")
+        known = _NAMES.get(name)
+        if known is None:
+            known = name.decode("latin-1").lower()
+        if known:
+            self._headers[known] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self.in_headers = False
