@@ -10,7 +10,7 @@ from modelyard.kit import errors
 from modelyard.proxy.envoy import door_bootstrap, process
 from modelyard.run.gateway import LEVELS, split_address
 
-# A door has one server behind it. One thread carries some 8,000 requests/s; more only share out what one could do.
+# A door has one server behind it. One thread carries some 10,000 requests/s; more only share out what one could do.
 MOST_THREADS = 4
 
 
