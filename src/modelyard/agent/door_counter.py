@@ -13,6 +13,8 @@ from modelyard.proxy.envoy import door_counts
 ANSWER_SECONDS = 3.0
 LOOK_EVERY_SECONDS = 0.05
 
+_NO_ANSWER = (httpx.HTTPError, ValueError, KeyError, TypeError)
+
 log = logging.getLogger(__name__)
 
 
@@ -24,28 +26,36 @@ class DoorCounter:
     async def stop(self) -> None:
         await self._http.aclose()
 
-    async def counts(self, model: str | None = None) -> Mapping[str, Count] | None:
-        """Of all models or of one; None: the door does not answer."""
+    async def counts(self) -> Mapping[str, Count] | None:
+        """Of all models; None: the door does not answer."""
         try:
-            answer = await self._http.get(door_counts.path(model))
-            return door_counts.read(answer.content)
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            return await self._ask(door_counts.path())
+        except _NO_ANSWER as error:
             log.debug("the front door does not say its counts: %s", error)
             return None
 
     async def idle(self, model: str, seconds: float) -> int:
         """Wait until no request of the model is in flight; returns how many still are after that time.
 
-        A door that does not answer holds nobody up: where it died its requests died with it.
+        A door that is gone holds nobody up: its requests died with it. One that is slow to answer does.
         """
         left = 0
         try:
             async with asyncio.timeout(seconds):
-                while (counts := await self.counts(model)) is not None:
-                    left = counts.get(model, Count()).in_flight
-                    if left == 0:
+                while True:
+                    try:
+                        left = (await self._ask(door_counts.path(model))).get(model, Count()).in_flight
+                    except httpx.ConnectError:
                         return 0
+                    except _NO_ANSWER as error:
+                        log.debug("the front door does not say whether %s is in use: %s", model, error)
+                    else:
+                        if left == 0:
+                            return 0
                     await asyncio.sleep(LOOK_EVERY_SECONDS)
         except TimeoutError:
             return left
-        return 0
+
+    async def _ask(self, path: str) -> Mapping[str, Count]:
+        answer = await self._http.get(path)
+        return door_counts.read(answer.content)

@@ -75,7 +75,7 @@ class FrontDoor:
                 self._usages.counted({it: count for it, count in counts.items() if it != SERVER_SCOPE}, clock.now())
 
     def usage(self) -> Mapping[str, Usage]:
-        return self._usages.all()
+        return {model: usage for model, usage in self._usages.all().items() if model in self._doorway.open}
 
     def check(self) -> None:
         # Only once: a door that comes back is no reason to take the server for lost.
