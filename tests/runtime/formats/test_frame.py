@@ -99,10 +99,10 @@ def test_all_columns_in_one_tensor_are_named_in_order() -> None:
 def test_times_and_bytes_have_their_types() -> None:
     frame = Frame((Column("at", "BYTES", "datetime"), Column("raw", "BYTES", "base64"), Column("extra", optional=True)))
     at = Tensor("at", "BYTES", raw.of_bytes([b"2026-11-22T10:00:00Z"]))
-    blob = Tensor("raw", "BYTES", raw.of_bytes([b"YQ=="]), {"content_type": "base64"})
-    given = frame.given(frame.fit(InferRequest((at, blob))))
+    blob = Tensor("raw", "BYTES", raw.of_bytes([b"/wA="]), {"content_type": "base64"})
+    given = frame.given(frame.fit(InferRequest((at, blob), parameters={"content_type": "pd"})))
     assert given["at"][0] == pandas.Timestamp("2026-11-22 10:00")
-    assert given["raw"][0] == b"a"
+    assert given["raw"][0] == b"\xff\x00"
     assert list(given) == ["at", "raw"]
 
 

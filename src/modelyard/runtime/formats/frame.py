@@ -12,7 +12,7 @@ from modelyard.runtime.formats.frame_columns import Column
 from modelyard.runtime.formats.rows import by_column
 from modelyard.wire.oip import content_types
 from modelyard.wire.oip.cast import cast
-from modelyard.wire.oip.content_types import DATETIME, Defaults, Value
+from modelyard.wire.oip.content_types import BASE64, DATETIME, NP, Defaults, Value
 from modelyard.wire.oip.nouns import BYTES, Array, InferRequest, TensorMetadata
 
 
@@ -32,7 +32,7 @@ class Frame:
 
     def fit(self, request: InferRequest) -> Mapping[str, Array]:
         """A flat array for each column: numbers, times, or objects that are text. Raises `InvalidInput`."""
-        values = content_types.decode(request, self.defaults)
+        values = [_texts(it) for it in content_types.decode(request, self.defaults)]
         names = [it.name for it in self.columns]
         if len(values) == 1 and values[0].name not in names and values[0].data.ndim == 2:
             given = self._split(values[0])
@@ -56,15 +56,21 @@ class Frame:
         return {name: np.ascontiguousarray(value.data[:, place]) for place, name in enumerate(names)}
 
 
+def _texts(value: Value) -> Value:
+    """BYTES are text, unless they are said to be bytes."""
+    data = value.data
+    if data.dtype.kind != "O" or not data.size or value.content_type in (NP, BASE64) or isinstance(data.flat[0], str):
+        return value
+    return Value(value.name, content_types.text(data, value.name), value.content_type)
+
+
 def _converted(data: Array, column: Column) -> Array:
-    """In the column's datatype, by value; text where the client or the model means text."""
+    """In the column's datatype, by value."""
     if column.content_type == DATETIME and data.dtype.kind == "O":
         return content_types.moments(data, column.name)
     if data.dtype.kind == "O":
         if column.datatype not in (None, BYTES):
             raise InvalidInput(f"tensor '{column.name}': BYTES data cannot be turned into {column.datatype}")
-        if data.size and isinstance(data[0], bytes) and column.content_type != content_types.BASE64:
-            return content_types.text(data, column.name)
         return data
     if column.datatype is None or data.dtype.kind == "M":
         return data

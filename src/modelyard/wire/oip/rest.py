@@ -33,7 +33,7 @@ def decode_request(content: bytes, json_bytes: int | None = None) -> InferReques
     """Raises `InvalidInput` with one sentence."""
     message, rest = _split(content, json_bytes)
     parameters = _parameters(message, "the request")
-    inputs = _tensors(message.get("inputs"), rest, "inputs")
+    inputs = _tensors(message.get("inputs"), rest, "inputs", from_base64=False)
     binary = parameters.get(_BINARY_DEFAULT) is True
     return InferRequest(
         inputs=inputs,
@@ -65,7 +65,7 @@ def decode_response(content: bytes, json_bytes: int | None = None) -> InferRespo
         version=_text(message, "model_version", "the response"),
         id=_text(message, "id", "the response"),
         parameters=_parameters(message, "the response"),
-        outputs=_tensors(message.get("outputs"), rest, "outputs"),
+        outputs=_tensors(message.get("outputs"), rest, "outputs", from_base64=True),
     )
 
 
@@ -165,7 +165,8 @@ def _encode_requested(it: RequestedOutput) -> dict[str, Any]:
     return {"name": it.name, **({"parameters": parameters} if parameters else {})}
 
 
-def _tensors(value: Any, rest: memoryview, key: str) -> tuple[Tensor, ...]:
+def _tensors(value: Any, rest: memoryview, key: str, *, from_base64: bool) -> tuple[Tensor, ...]:
+    """`from_base64`: bytes that only JSON made base64 are bytes again; else the content type is left to the model."""
     tensors: list[Tensor] = []
     for name, item in _objects(value, key):
         datatype = item.get("datatype")
@@ -174,8 +175,9 @@ def _tensors(value: Any, rest: memoryview, key: str) -> tuple[Tensor, ...]:
         shape = shapes.check(item.get("shape"), name)
         parameters = _parameters(item, f"tensor '{name}'")
         size = parameters.get(_BINARY_SIZE)
+        in_base64 = from_base64 and size is None and parameters.get(CONTENT_TYPE) == BASE64
         if size is None:
-            data = values.decode(item.get("data"), datatype, shape, parameters, name)
+            data = values.decode(item.get("data"), datatype, shape, name, from_base64=in_base64)
         else:
             if type(size) is not int or not 0 <= size <= len(rest):
                 raise InvalidInput(f"tensor '{name}': {_BINARY_SIZE} is {size}, {len(rest)} bytes are left in the body")
@@ -183,8 +185,8 @@ def _tensors(value: Any, rest: memoryview, key: str) -> tuple[Tensor, ...]:
                 raise InvalidInput(f"tensor '{name}' has both 'data' and {_BINARY_SIZE}")
             data, rest = raw.decode(rest[:size], datatype, shape, name), rest[size:]
             parameters = {k: v for k, v in parameters.items() if k != _BINARY_SIZE}
-        if parameters and parameters.get(CONTENT_TYPE) == BASE64 and size is None:
-            parameters = {k: v for k, v in parameters.items() if k != CONTENT_TYPE}  # it has been decoded
+        if in_base64:
+            parameters = {k: v for k, v in parameters.items() if k != CONTENT_TYPE}
         tensors.append(Tensor(name, datatype, data, parameters))
     if len(rest):
         raise InvalidInput(f"{len(rest)} bytes after the last tensor belong to no tensor")

@@ -15,21 +15,21 @@ from modelyard.kit.errors import InvalidInput
 from modelyard.wire.oip import raw, shapes
 from modelyard.wire.oip.cast import cast
 from modelyard.wire.oip.content_types import BASE64, CONTENT_TYPE
-from modelyard.wire.oip.nouns import BYTES, Array, Parameters
+from modelyard.wire.oip.nouns import BYTES, Array
 
 _LARGEST_FP32 = float(np.finfo(np.float32).max)
 _FEW = 64
 _NUMBERS = {int, float, bool}
 
 
-def decode(data: Any, datatype: str, shape: tuple[int, ...], parameters: Parameters, tensor: str) -> Array:
+def decode(data: Any, datatype: str, shape: tuple[int, ...], tensor: str, *, from_base64: bool = False) -> Array:
     flat = _flatten(data, shape, tensor)
     # The kinds first: numpy would take "2" for a number, and pad strings to the longest.
     kinds = set(map(type, flat))
     if datatype == BYTES:
         if not kinds <= {str}:
             raise InvalidInput(f"tensor '{tensor}': BYTES data must be strings")
-        return shapes.give(raw.of_bytes(_bytes_of(flat, parameters, tensor)), shape, tensor)
+        return shapes.give(raw.of_bytes(_bytes_of(flat, from_base64, tensor)), shape, tensor)
     if type(None) in kinds and datatype.startswith("FP"):
         flat = [float("nan") if value is None else value for value in flat]
         kinds = kinds - {type(None)} | {float}
@@ -82,9 +82,9 @@ def _integers(flat: list[int], datatype: str, tensor: str) -> Array:
     raise InvalidInput(f"tensor '{tensor}': {min(flat)} and {max(flat)} do not both fit {datatype}")
 
 
-def _bytes_of(flat: list[str], parameters: Parameters, tensor: str) -> list[bytes]:
+def _bytes_of(flat: list[str], from_base64: bool, tensor: str) -> list[bytes]:
     try:
-        if parameters.get(CONTENT_TYPE) == BASE64:
+        if from_base64:
             return [base64.b64decode(text, validate=True) for text in flat]
         return [text.encode() for text in flat]
     except (binascii.Error, ValueError) as error:  # ValueError: letters outside ASCII
