@@ -33,6 +33,8 @@ output [ {{ name: "y" data_type: TYPE_FP32 dims: [ -1, 4 ] }} ]
 instance_group [ {{ kind: KIND_CPU count: {instances} }} ]
 """
 MLSERVER_MODEL = """
+import time
+
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec
 from mlserver.types import InferenceResponse
@@ -40,6 +42,7 @@ from mlserver.types import InferenceResponse
 
 class Echo(MLModel):
     async def load(self):
+        time.sleep({seconds})  # in the thread that serves, as loads do
         return {ready}
 
     async def predict(self, payload):
@@ -74,10 +77,10 @@ def write_iris(folder: Path) -> Path:
     return folder
 
 
-def write_echo(folder: Path, *, ready: bool = True) -> Path:
-    """A class for MLServer that answers its input plus the parameter `plus`."""
+def write_echo(folder: Path, *, ready: bool = True, seconds: float = 0) -> Path:
+    """A class for MLServer that answers its input plus the parameter `plus`, and takes so long to load."""
     folder.mkdir(parents=True)
-    (folder / "echo.py").write_text(MLSERVER_MODEL.format(ready=ready))
+    (folder / "echo.py").write_text(MLSERVER_MODEL.format(ready=ready, seconds=seconds))
     return folder
 
 

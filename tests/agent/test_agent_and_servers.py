@@ -203,6 +203,26 @@ async def test_what_mlserver_cannot_load_says_why_and_leaves_nothing(beside_mlse
     assert sorted(it.name for it in (replica.folder / "repository").iterdir()) == [".modelyard"]
 
 
+async def test_a_load_that_keeps_mlserver_from_answering_is_waited_for(
+    beside_mlserver: Replica, tmp_path: Path
+) -> None:
+    """Longer than anybody waits for an answer to a look; another load is under way, and must not fail for it."""
+    replica = beside_mlserver
+    slow = str(servers.write_echo(tmp_path / "slow", seconds=5))
+    quick = str(servers.write_echo(tmp_path / "quick"))
+    models = [
+        wanting(a_version(name, uri=uri), "python", parameters=(("plus", "1"),))
+        for name, uri in (("slow", slow), ("quick", quick), ("slow-too", slow))
+    ]
+    for it in models:
+        replica.scheduler.load(it)
+    for it in models:
+        await replica.scheduler.hears(ModelEventKind.LOADED, it)
+    assert len(replica.scheduler.events) == len(models)
+    log = (tmp_path / "agent.log").read_text()
+    assert "went away" not in log
+
+
 async def test_models_come_to_triton_and_go(beside_triton: Replica, tmp_path: Path) -> None:
     replica = beside_triton
     uri = str(servers.write_identity(tmp_path / "identity", instances=2))

@@ -82,7 +82,9 @@ async def start(
     return server, port
 
 
-def channel(target: str) -> grpc.aio.Channel:
-    """A client channel with the same limits; it reconnects by itself within 15 s at the most."""
+def channel(target: str, *, alone: bool = False) -> grpc.aio.Channel:
+    """A client channel with the same limits; it reconnects by itself within 15 s at the most. `alone`: it shares no
+    connection, nor the wait after a failed one, with other channels to that target."""
     backoff = (("grpc.initial_reconnect_backoff_ms", 500), ("grpc.max_reconnect_backoff_ms", 15_000))
-    return grpc.aio.insecure_channel(target, options=(*CHANNEL_OPTIONS, *backoff))
+    own = (("grpc.use_local_subchannel_pool", 1),) if alone else ()
+    return grpc.aio.insecure_channel(target, options=(*CHANNEL_OPTIONS, *backoff, *own))

@@ -1,5 +1,6 @@
 """MLServer. It reads `model-settings.json`, says why a load failed only over gRPC, and is mute while it loads."""
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from modelyard.agent import trees
 from modelyard.agent.problems import ArtifactProblem, ServerLost, ServerRefusal
 from modelyard.agent.servers import mlserver_settings as settings_file
 from modelyard.agent.servers import sentences
-from modelyard.agent.servers.v2 import LOOK_SECONDS, LoadAnswer, Look, V2Server
+from modelyard.agent.servers.v2 import LOOK_SECONDS, LoadAnswer, V2Server
 from modelyard.agent.settings import Limits
 from modelyard.domain.agent_protocol import ModelVersion
 from modelyard.wire import grpc_server, service
@@ -23,6 +24,8 @@ from modelyard.wire.oip.loading import LoadOrder
 
 # Class files are read to find one; a file of this size is not one.
 MOST_SOURCE_BYTES = 1 << 20
+# It listens for gRPC a little after it answers REST.
+GRPC_SECONDS = 15.0
 
 
 class MLServer(V2Server):
@@ -32,14 +35,9 @@ class MLServer(V2Server):
 
     def __init__(self, url: str, limits: Limits, *, grpc_address: str, workers: int = 0) -> None:
         super().__init__(url, limits)
-        self._channel = grpc_server.channel(grpc_address)
-        self._stub = service.Stub(self._channel, service.INFERENCE)
+        self._grpc_address = grpc_address
         self._workers = workers
         self._loading = 0
-
-    async def close(self) -> None:
-        await self._channel.close()
-        await super().close()
 
     def arrange(self, model_version: ModelVersion, source: Path, target: Path) -> None:
         spec = model_version.model.spec
@@ -67,28 +65,37 @@ class MLServer(V2Server):
     def copies(self, model_version: ModelVersion, source: Path) -> int | None:
         return settings_file.copies(_given(source, model_version.model.spec.artifact.uri), self._workers)
 
-    async def look(self) -> Look:
-        try:
-            return await super().look()
-        except ServerRefusal:
-            if self._loading:  # it loads in the thread that answers: silence means nothing
-                return Look(None)
-            raise
+    async def _ask(self, method: str, path: str, seconds: float, body: Any = None) -> httpx.Response:
+        # It loads in the thread that answers: until that is done its silence means nothing.
+        patience = max(seconds, self._limits.load_seconds) if self._loading else seconds
+        return await super()._ask(method, path, patience, body)
 
     async def load(self, name: str, order: LoadOrder) -> LoadAnswer:  # noqa: ARG002  # it stands in the settings
         began = time.monotonic()
         self._loading += 1
         try:
-            await self._stub.RepositoryModelLoad(
-                metadata.RepositoryModelLoadRequest(model_name=name), timeout=self._limits.load_seconds
-            )
+            await self._load(name)
         except grpc.aio.AioRpcError as error:
             raise _problem(error, self._limits.load_seconds, self.url) from error
+        else:
+            ready = await self._ask("GET", f"/v2/models/{name}/ready", LOOK_SECONDS)
         finally:
             self._loading -= 1
-        if (await self._ask("GET", f"/v2/models/{name}/ready", LOOK_SECONDS)).status_code != httpx.codes.OK:
+        if ready.status_code != httpx.codes.OK:
             raise ServerRefusal("the inference server loaded it, but it says that it is not ready")
         return LoadAnswer(round((time.monotonic() - began) * 1000))
+
+    async def _load(self, name: str) -> None:
+        # A channel for each load: one that was refused while the server was away goes on refusing after it is back.
+        async with grpc_server.channel(self._grpc_address, alone=True) as channel:
+            try:
+                await asyncio.wait_for(channel.channel_ready(), GRPC_SECONDS)
+            except TimeoutError as error:
+                where = f"the inference server at {self._grpc_address} (gRPC)"
+                raise ServerLost(f"{where} takes no connection within {GRPC_SECONDS:g} s") from error
+            request = metadata.RepositoryModelLoadRequest(model_name=name)
+            stub = service.Stub(channel, service.INFERENCE)
+            await stub.RepositoryModelLoad(request, timeout=self._limits.load_seconds)
 
 
 def _problem(error: grpc.aio.AioRpcError, seconds: float, url: str) -> ServerLost | ServerRefusal:
