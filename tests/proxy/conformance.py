@@ -1,6 +1,7 @@
 """What every proxy driver must do, shown on the real proxy. A driver's test file gives the fixture `rig`."""
 
 import asyncio
+import os
 import re
 
 import grpc
@@ -430,3 +431,69 @@ class TestControlPlaneRestart:
         rig.driver.open()
         await until(lambda: rig.driver.gateways()[0].version == 0 and rig.sent() >= 2, "both taken away")
         assert (await gateway.infer("iris")).status_code == 404
+
+
+class TestOffers:
+    """Ways to a replica beside its announced ports: used where they are offered, not missed where they are not."""
+
+    async def offering(self, rig: Rig, name: str = "local/0", behaviour: str = "echo"):  # type: ignore[no-untyped-def]
+        upstream = await rig.upstream(name, behaviour)
+        path = f"/tmp/modelyard-test-{os.getpid()}-{name.replace('/', '-')}.sock"
+        await upstream.listen_locally(path, "here")
+        return upstream
+
+    async def test_a_gateway_on_the_same_machine_goes_by_the_socket_and_others_by_the_port(self, rig: Rig) -> None:
+        upstream = await self.offering(rig)
+        here, there = await rig.gateway("g1", machine="here"), await rig.gateway("g2", machine="there")
+        await rig.apply_live({"local:0": {"local/0": upstream.endpoint}}, {"iris": route(("local:0", "iris_1", 1))})
+        for gateway, by_socket in ((here, True), (there, False)):
+            upstream.requests.clear()
+            assert (await gateway.infer("iris")).status_code == 200
+            assert (await gateway.grpc_infer("iris"))[0] == b"iris_1@local/0"
+            assert [it.get("by_socket") for it in upstream.requests] == [by_socket] * 2  # none came by HTTP/2
+
+    async def test_a_set_of_which_one_offers_nothing_is_reached_by_the_ports_of_all(self, rig: Rig) -> None:
+        offering, plain = await self.offering(rig), await rig.upstream("local/1")
+        gateway = await rig.gateway(machine="here")
+        endpoints = {"local/0": offering.endpoint, "local/1": plain.endpoint}
+        await rig.apply_live({"local:0,1": endpoints}, {"iris": route(("local:0,1", "iris_1", 1))})
+        seen = {(await gateway.grpc_infer("iris"))[0] for _ in range(40)}
+        assert seen == {b"iris_1@local/0", b"iris_1@local/1"}
+        for _ in range(40):
+            assert (await gateway.infer("iris")).status_code == 200
+        assert offering.requests
+        assert plain.requests
+
+    async def test_not_loaded_here_is_tried_elsewhere_in_every_way(self, rig: Rig) -> None:
+        empty, full = await self.offering(rig, "local/0", "not-loaded"), await self.offering(rig, "local/1")
+        gateway = await rig.gateway(machine="here")
+        endpoints = {"local/0": empty.endpoint, "local/1": full.endpoint}
+        await rig.apply_live({"local:0,1": endpoints}, {"iris": route(("local:0,1", "iris_1", 1))})
+        for _ in range(20):
+            assert (await gateway.grpc_infer("iris"))[0] == b"iris_1@local/1"
+        assert empty.requests
+
+    async def test_an_offer_that_is_withdrawn_hurts_no_request(self, rig: Rig) -> None:
+        upstream = await self.offering(rig, behaviour="hold")
+        gateway = await rig.gateway(machine="here")
+        await rig.apply_live({"local:0": {"local/0": upstream.endpoint}}, {"iris": route(("local:0", "iris_1", 1))})
+        held = [asyncio.ensure_future(gateway.grpc_infer("iris")), asyncio.ensure_future(gateway.infer("iris"))]
+        await until(lambda: len(upstream.requests) == 2, "both are under way by the socket")
+        await rig.apply_live({"local:0": {"local/0": upstream.plain}}, {"iris": route(("local:0", "iris_1", 1))})
+        upstream.released.set()
+        assert (await held[0])[0] == b"iris_1@local/0"
+        assert (await held[1]).status_code == 200
+        upstream.requests.clear()
+        assert (await gateway.grpc_infer("iris"))[0] == b"iris_1@local/0"
+        assert (await gateway.infer("iris")).status_code == 200
+        assert [it.get("by_socket") for it in upstream.requests] == [None, False]  # by HTTP/2, and by the port
+
+    async def test_a_socket_that_nobody_hears_does_not_hide_another_replica(self, rig: Rig) -> None:
+        dead, alive = await self.offering(rig, "local/0"), await self.offering(rig, "local/1")
+        await dead.stop()
+        gateway = await rig.gateway(machine="here")
+        endpoints = {"local/0": dead.endpoint, "local/1": alive.endpoint}
+        await rig.apply_live({"local:0,1": endpoints}, {"iris": route(("local:0,1", "iris_1", 1))})
+        for _ in range(10):
+            assert (await gateway.infer("iris")).json()["server"] == "local/1"
+            assert (await gateway.grpc_infer("iris"))[0] == b"iris_1@local/1"

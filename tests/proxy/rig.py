@@ -33,7 +33,7 @@ class ProxyKind(Protocol):
     """What a driver's own test file says of its proxy."""
 
     def driver(self, on_outcome: OnOutcome, lease_seconds: float) -> RunningDriver: ...
-    def command(self, folder: Path, gateway_id: str, port: int, control_port: int) -> list[str]: ...
+    def command(self, folder: Path, gateway_id: str, port: int, control_port: int, machine: str) -> list[str]: ...
 
 
 async def until(condition: Callable[[], Any], what: str) -> None:
@@ -133,10 +133,10 @@ class Rig:
             self.refused.pop(model, None)
         self.refused |= {model: refusal.reason for model, refusal in outcome.refused.items()}
 
-    async def gateway(self, gateway_id: str = "g1", *, wait: bool = True) -> GatewayProcess:
+    async def gateway(self, gateway_id: str = "g1", *, machine: str = "", wait: bool = True) -> GatewayProcess:
         port = free_port()
         folder = self.folder / f"{gateway_id}-{port}"
-        command = self.kind.command(folder, gateway_id, port, self.control_port)
+        command = self.kind.command(folder, gateway_id, port, self.control_port, machine)
         with (self.folder / f"{gateway_id}-{port}.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
         client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,13 +26,26 @@ class Upstream:
     released: asyncio.Event = field(default_factory=asyncio.Event)
     http_port: int = 0
     grpc_port: int = 0
+    offers: bool = False  # gRPC over HTTP/1.1, and a unix socket where `socket` says so
+    socket: str = ""
+    machine: str = ""
+    _local: asyncio.Server | None = None
     _http: asyncio.Server | None = None
     _grpc: grpc.aio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def endpoint(self) -> Endpoint:
+        return Endpoint("127.0.0.1", self.http_port, self.grpc_port, self.offers, self.socket, self.machine)
+
+    @property
+    def plain(self) -> Endpoint:
+        """Without what it offers."""
         return Endpoint("127.0.0.1", self.http_port, self.grpc_port)
+
+    async def listen_locally(self, path: str, machine: str) -> None:
+        self.offers, self.socket, self.machine = True, path, machine
+        self._local = await asyncio.start_unix_server(self._connection, path)
 
     async def start(self) -> "Upstream":
         self._http = await asyncio.start_server(self._connection, "127.0.0.1", self.http_port)
@@ -47,6 +61,10 @@ class Upstream:
         return self
 
     async def stop(self) -> None:
+        if self._local is not None:
+            self._local.close()
+            self._local = None
+            Path(self.socket).unlink(missing_ok=True)
         if self._http is not None:
             self._http.close()
             for writer in list(self._writers):
@@ -79,7 +97,11 @@ class Upstream:
         seen = {"server": self.name, "method": method, "path": path, "headers": headers, "bytes": len(body)}
         self.requests.append(seen)
         self.arrived.set()
+        seen["by_socket"] = isinstance(writer.get_extra_info("sockname"), str)
         extra, status = "", "200 OK"
+        if headers.get("content-type") == "application/grpc":
+            await self._grpc_over_http1(headers, writer)
+            return True
         match self.behaviour:
             case "not-loaded":
                 status, extra = "404 Not Found", "x-modelyard-not-loaded: true\r\n"
@@ -93,6 +115,19 @@ class Upstream:
         writer.write(f"HTTP/1.1 {status}\r\n{extra}content-length: {len(answer)}\r\n\r\n".encode() + answer)
         await writer.drain()
         return True
+
+    async def _grpc_over_http1(self, headers: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        if self.behaviour == "hold":
+            await self.released.wait()
+        head = "HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n"
+        if self.behaviour == "not-loaded":
+            marked = "grpc-status: 5\r\ngrpc-message: not loaded\r\nx-modelyard-not-loaded: true\r\ncontent-length: 0"
+            writer.write(f"{head}{marked}\r\n\r\n".encode())
+            return
+        answer = f"{headers['seldon-internal-model']}@{self.name}".encode()
+        framed = b"\0" + len(answer).to_bytes(4) + answer
+        writer.write(f"{head}transfer-encoding: chunked\r\n\r\n{len(framed):x}\r\n".encode() + framed)
+        writer.write(b"\r\n0\r\ngrpc-status: 0\r\n\r\n")
 
     async def _model_infer(self, request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
         headers = dict(context.invocation_metadata() or ())

@@ -18,8 +18,8 @@ class Envoy:
     def driver(self, on_outcome: OnOutcome, lease_seconds: float) -> EnvoyDriver:
         return EnvoyDriver(on_outcome=on_outcome, lease_seconds=lease_seconds)
 
-    def command(self, folder: Path, gateway_id: str, port: int, control_port: int) -> list[str]:
-        settings = bootstrap.Settings(gateway_id, "127.0.0.1", port, "127.0.0.1", control_port)
+    def command(self, folder: Path, gateway_id: str, port: int, control_port: int, machine: str) -> list[str]:
+        settings = bootstrap.Settings(gateway_id, "127.0.0.1", port, "127.0.0.1", control_port, machine=machine)
         return process.prepare(settings, folder, concurrency=2)
 
 
