@@ -100,7 +100,8 @@ def test_nothing_is_sent_when_one_manifest_is_wrong(shared_yard: Yard, tmp_path:
 
 
 def test_a_model_with_nowhere_to_go_is_accepted_with_the_reasons(shared_yard: Yard, tmp_path: Path) -> None:
-    (tmp_path / "m.yaml").write_text(manifest("homeless", memory="1Ti", logger={"percent": 1}))
+    new = str(tmp_path / "files")  # of other files it may be known what they take, whatever is declared
+    (tmp_path / "m.yaml").write_text(manifest("homeless", storageUri=new, memory="1Ti", logger={"percent": 1}))
     done = shared_yard.run("apply", "-f", str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "model/homeless created (version 1)\n")
     assert "warning: model/homeless has nowhere to go yet:\n  local/0, local/1: needs 1Ti" in done.stderr
@@ -329,9 +330,9 @@ def test_raw_outputs_are_written_out(shared_yard: Yard) -> None:
     shared_yard.do("unload", "raw")
 
 
-def test_asking_a_model_that_has_no_place_says_why(shared_yard: Yard) -> None:
+def test_asking_a_model_that_has_no_place_says_why(shared_yard: Yard, tmp_path: Path) -> None:
     try:
-        shared_yard.do("load", "homeless-too", str(EXAMPLES / "models" / "iris-onnx"), "--memory", "1Ti")
+        shared_yard.do("load", "homeless-too", str(tmp_path), "--memory", "1Ti")
         for flags in ([], ["--grpc"]):
             done = shared_yard.run("infer", "homeless-too", "-d", "[]", *flags)
             assert done.returncode == Unavailable.exit_code

@@ -197,9 +197,9 @@ def test_a_watch_tells_of_changes_and_may_be_left(shared_yard: Yard) -> None:
 
 
 @pytest.mark.e2e
-def test_waiting_ends_in_time_with_the_reason(shared_yard: Yard) -> None:
+def test_waiting_ends_in_time_with_the_reason(shared_yard: Yard, tmp_path: Path) -> None:
     with Client(state_dir=shared_yard.state_dir) as client:
-        applied = client.load("too-big", IRIS_FOLDER, memory="1Ti")
+        applied = client.load("too-big", tmp_path, memory="1Ti")
         assert applied.explanation is not None
         assert not applied.explanation.placed
         with pytest.raises(
