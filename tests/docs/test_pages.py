@@ -47,7 +47,7 @@ def test_every_decision_is_in_the_index() -> None:
 def test_every_decision_says_why_and_until_when(page: Path) -> None:
     text = page.read_text()
     for part in ("Context", "Decision", "Consequences", "What would change our mind"):
-        assert f"**{part}.** " in text
+        assert f"**{part}.**" in text
 
 
 def test_every_page_is_in_the_index() -> None:
