@@ -109,3 +109,17 @@ class Counts:
         if (rows < 0).any():
             raise RuntimeError("a negative row")
         return np.full(len(rows), len(rows))
+
+
+class HoldsWhileUnpickled:
+    """Says by one file that it is being loaded, and holds Python's lock until somebody opens a named pipe."""
+
+    def __init__(self, begun: Path, pipe: Path) -> None:
+        self.begun, self.pipe = begun, pipe
+
+    def __reduce__(self) -> Any:
+        return _hold, (self.begun, self.pipe)
+
+
+def _hold(begun: Path, pipe: Path) -> None:
+    Holds(begun, pipe).predict(None)

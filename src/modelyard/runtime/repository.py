@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound
+from modelyard.kit.errors import InvalidInput, ModelyardError, NotFound, Refused
 from modelyard.kit.tasks import TaskSet
 from modelyard.runtime import memory
 from modelyard.runtime.errors import NotLoaded, WorkerAway
@@ -69,6 +69,7 @@ class Repository:
     accelerate: Callable[[InUse, Path, LoadOrder], None] | None = None
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _operations: dict[str, _Operation] = field(default_factory=dict)
+    _coming: dict[str, "asyncio.Future[LoadedModel]"] = field(default_factory=dict)
     _background: TaskSet = field(default_factory=TaskSet)
 
     def get(self, name: str, version: str = "") -> InUse:
@@ -126,7 +127,8 @@ class Repository:
         return report
 
     async def unload(self, name: str) -> None:
-        """Take the model out; waits for its requests, so that its memory is free at the end. Raises `NotFound`."""
+        """Take the model out; waits for its requests, so that its memory is free at the end. A load that still goes on
+        in another process is given up. Raises `NotFound`."""
         last = self._operations.get(name)
         if last is None and name not in self._entries:
             if not _names_folder(name) or not (self.folder / name).is_dir():
@@ -135,6 +137,8 @@ class Repository:
         if last is not None and not last.load:
             await asyncio.shield(last.task)
             return
+        if (coming := self._coming.get(name)) is not None:
+            coming.cancel()
         await self._after(last, name, self._unload, load=False)
 
     async def close(self) -> None:
@@ -174,7 +178,7 @@ class Repository:
         try:
             work = partial(self.loader, self.folder / name, order)
             found = await asyncio.get_running_loop().run_in_executor(self.threads, work)
-            loaded = found if isinstance(found, LoadedModel) else await found
+            loaded = found if isinstance(found, LoadedModel) else await self._coming_from_elsewhere(name, found)
         except BaseException as error:
             self._load_failed(name, in_use, error)
             raise
@@ -186,6 +190,19 @@ class Repository:
         if in_use is not None:
             self._background.start(self._retire(in_use), name=f"retire {name}")
         return LoadReport(_held(now), load_ms)
+
+    async def _coming_from_elsewhere(self, name: str, found: Awaitable[LoadedModel]) -> LoadedModel:
+        """An unload ends it: whoever loads there may never come to an end."""
+        coming = self._coming[name] = asyncio.ensure_future(found)
+        try:
+            return await coming
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Refused(f"the load of '{name}' was given up: it was told to unload meanwhile") from None
+        finally:
+            del self._coming[name]
 
     def _load_failed(self, name: str, in_use: InUse | None, error: BaseException) -> None:
         reason = str(error) if isinstance(error, ModelyardError) else type(error).__name__

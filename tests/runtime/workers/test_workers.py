@@ -112,6 +112,21 @@ def test_an_unload_ends_a_worker_that_sees_nothing_any_more(tmp_path: Path):
         assert stop(runtime) == 0
 
 
+def test_an_unload_ends_a_load_that_never_ends(running: Runtime, tmp_path: Path):
+    begun, pipe = tmp_path / "begun", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    artifacts.pickled(running.repository, "m", estimators.HoldsWhileUnpickled(begun, pipe))
+    artifacts.file(running.repository, "m/modelyard-model.json", b'{"worker": true}')
+    with ThreadPoolExecutor(1) as threads:
+        load = threads.submit(running.load, "m")
+        until(begun.exists)
+        assert running.unload("m").status_code == 200
+        answer = load.result(DEADLINE)
+        assert (answer.status_code, "was given up" in answer.json()["error"]) == (409, True)
+    until(lambda: not workers(running))
+    small(running, "m")
+
+
 def test_a_worker_that_is_killed_fails_its_requests_and_comes_back(running: Runtime, tmp_path: Path):
     waits = estimators.Waits(tmp_path / "begun", tmp_path / "go")
     artifacts.pickled(running.repository, "waits", waits)

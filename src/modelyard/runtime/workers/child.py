@@ -58,6 +58,7 @@ class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._models: dict[int, LoadedModel] = {}
+        self._unwanted: set[int] = set()
         self._streams: dict[int, _Stream] = {}
         self._loading = threading.Lock()
         self._writing = threading.Lock()
@@ -95,7 +96,8 @@ class Worker:
             case Run():
                 return Answered(order.id, calls.run(self._model(order.key), order.requests))
             case Unload():
-                self._models.pop(order.key, None)
+                if self._models.pop(order.key, None) is None:
+                    self._unwanted.add(order.key)  # it is still being loaded
                 self._settle()
                 return Done(order.id)
             case Stream():
@@ -133,6 +135,10 @@ class Worker:
             cost = max(memory.own_bytes() - before, memory.LEAST_BYTES)
             gc.freeze()  # or every further load would walk through all models
         self._models[order.key] = loaded
+        if order.key in self._unwanted:
+            self._unwanted.discard(order.key)
+            del self._models[order.key]
+            raise NotFound("it was told to unload meanwhile")
         return Loaded(
             order.id,
             loaded.name,

@@ -38,13 +38,15 @@ _AGAIN = " and is being started again"
 
 @dataclass(slots=True, eq=False)
 class _Home:
-    """A worker. `coming`: loads that run in it; `closing`: we have done with it."""
+    """A worker. `coming`: loads that run in it; `closing`: we have done with it; `stuck`: a load in it was given up
+    and may go on for ever, so that no other gets its turn."""
 
     link: Link
     shared: bool
     models: set[AwayModel] = field(default_factory=set)
     coming: int = 0
     closing: bool = False
+    stuck: bool = False
 
 
 class Keeper:
@@ -117,6 +119,11 @@ class Keeper:
         except WorkerLost:
             how = await home.link.how_it_ended()
             raise WorkerLost(f"the process that loaded '{model.name}' ended ({how})") from None
+        except asyncio.CancelledError:
+            home.stuck = True
+            if home.link.alive:
+                home.link.tell(lambda number: Unload(number, model.key), lambda _: None)
+            raise
         finally:
             home.coming -= 1
         home.models.add(model)
@@ -128,7 +135,7 @@ class Keeper:
     async def _shared(self) -> _Home:
         async with self._opening:
             for home in self._homes:
-                if home.shared and home.link.alive and not home.closing:
+                if home.shared and home.link.alive and not home.closing and not home.stuck:
                     return home
             return await self._open(shared=True)
 
