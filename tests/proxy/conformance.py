@@ -222,6 +222,22 @@ class TestRetries:
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
             assert sum(len(it.requests) for it in upstreams) == 6
 
+    async def test_who_is_too_busy_is_not_pressed(self, rig: Rig) -> None:
+        """Asking others too would make a storm of every rush."""
+        upstreams = [await rig.upstream(f"local/{index}", "busy") for index in range(2)]
+        gateway = await rig.gateway()
+        await rig.apply_live(
+            {"local:0,1": {it.name: it.endpoint for it in upstreams}}, {"iris": route(("local:0,1", "iris_1", 2))}
+        )
+        for sent in range(1, 6):
+            answer = await gateway.infer("iris")
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+            assert sum(len(it.requests) for it in upstreams) == sent
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await gateway.grpc_infer("iris")
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert sum(len(it.requests) for it in upstreams) == 6
+
     async def test_a_body_too_large_to_keep_streams_through(self, rig: Rig) -> None:
         gateway, _ = await with_iris(rig)
         response = await gateway.client.post("/v2/models/iris/infer", content=b"x" * 8_000_000)

@@ -20,7 +20,7 @@ class Upstream:
     """One replica. `behaviour` says what happens to a request that has arrived."""
 
     name: str
-    behaviour: str = "echo"  # echo, not-loaded, error, reset, hold
+    behaviour: str = "echo"  # echo, not-loaded, error, busy, reset, hold
     requests: list[dict[str, Any]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -107,6 +107,8 @@ class Upstream:
                 status, extra = "404 Not Found", "x-modelyard-not-loaded: true\r\n"
             case "error":
                 status = "503 Service Unavailable"
+            case "busy":
+                status, extra = "429 Too Many Requests", "retry-after: 1\r\n"
             case "reset":
                 return False
             case "hold":
@@ -139,6 +141,8 @@ class Upstream:
                 await context.abort(grpc.StatusCode.NOT_FOUND, "not loaded here")
             case "error":
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "failed while at work")
+            case "busy":
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many wait")
             case "hold":
                 await self.released.wait()
         return str(headers["seldon-internal-model"]).encode() + b"@" + self.name.encode()
