@@ -20,7 +20,7 @@ storages:
 	-[ -x .azurite/node_modules/.bin/azurite-blob ] || ! command -v npm >/dev/null || \
 	  npm install --no-audit --no-fund --loglevel=error --prefix .azurite azurite@3.35.0
 	-[ -x .fake-gcs/fake-gcs-server ] || ! command -v go >/dev/null || \
-	  GOBIN="$(CURDIR)/.fake-gcs" go install github.com/fsouza/fake-gcs-server@v1.56.1
+	  GOBIN="$(CURDIR)/.fake-gcs" timeout 900 go install github.com/fsouza/fake-gcs-server@v1.56.1
 
 # The same tests without tritonclient, which needs protobuf 6.
 test-protobuf7: $(OTHER_VENV)/.installed
