@@ -7,7 +7,7 @@ OTHER_PYTHON ?= python3.13
 OTHER_VENV ?= .venv-protobuf7
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-protobuf7 check lint format types layers proto proto-check bench clean storages
+.PHONY: servers demo test test-protobuf7 check lint format types layers proto proto-check bench clean storages
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
@@ -25,6 +25,10 @@ storages:
 # The same tests without tritonclient, which needs protobuf 6.
 test-protobuf7: $(OTHER_VENV)/.installed
 	$(OTHER_VENV)/bin/python -m pytest -p no:cacheprovider
+
+# MLServer and Triton, into the cache of this user, where they are not there yet.
+servers: $(VENV)/.installed-dev
+	$(BIN)/python -m modelyard.run.environments
 
 check: lint types layers proto-check
 

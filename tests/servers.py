@@ -4,9 +4,13 @@ import asyncio
 from pathlib import Path
 
 import joblib
+import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from modelyard.kit.errors import Refused
+from modelyard.run import recipes
+from modelyard.run.environments import Environments, same_libraries
 from modelyard.run.programs import Program, Programs
 
 # Installing them takes a minute or two where nobody did yet.
@@ -57,16 +61,15 @@ class Echo(MLModel):
 
 
 def program(config: str) -> Program:
-    """What a server runs from. Outside an event loop."""
-
-    async def ready() -> Program:
-        programs = Programs()
-        try:
-            return await programs.ready(config, "tests")
-        finally:
-            await programs.cancel()
-
-    return asyncio.run(ready())
+    """What a server runs from. Outside an event loop. Skips where this machine has no Python that will do."""
+    recipe = recipes.triton() if config == "triton" else recipes.mlserver(same_libraries())
+    try:
+        asyncio.run(Environments().make(recipe, lambda _: None))
+    except Refused as error:
+        pytest.skip(str(error))
+    found = Programs().found(config)
+    assert found is not None
+    return found
 
 
 def write_iris(folder: Path) -> Path:
