@@ -22,7 +22,6 @@ TENSORS = st.lists(
         datatype=st.sampled_from(sorted(DTYPES)),
         shape=st.lists(st.integers(-1, 3), max_size=3).map(tuple),
     ),
-    min_size=1,
     max_size=3,
     unique_by=lambda it: it.name,
 ).map(tuple)

@@ -3,12 +3,14 @@
 import json
 import shlex
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from modelyard.runtime.docs import curl, subject
 from modelyard.runtime.docs.page import page
+from modelyard.runtime.model import Signature
 from tests.runtime.docs.subjects import EVIL, IMAGES, IRIS
 
 
@@ -43,6 +45,12 @@ def test_it_says_what_goes_in_what_comes_out_and_how_to_ask() -> None:
         assert words in text
     assert text.count("when asked for") == 1
     assert curl.infer(IRIS) in text
+
+
+def test_a_model_that_does_not_say_what_it_takes_has_a_page_too() -> None:
+    text = Seen(page(replace(IRIS, signature=Signature("python", (), (), ())))).text
+    for words in ("It takes what its code takes.", "They show in its answers.", "it does not say which", "curl -sS"):
+        assert words in text
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:

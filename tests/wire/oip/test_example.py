@@ -25,6 +25,11 @@ def test_an_example_is_a_valid_request_for_every_datatype(inputs: tuple[TensorMe
     assert example.shortened(inputs) == example.request(inputs)
 
 
+def test_of_a_model_that_does_not_say_what_it_takes_the_example_is_a_request_all_the_same() -> None:
+    assert len(rest.decode_request(orjson.dumps(example.request(()))).inputs) == 1
+    assert example.shortened(()) == example.request(())
+
+
 def test_a_huge_input_is_whole_where_it_is_sent_and_short_where_it_is_read() -> None:
     assert example.is_long([HUGE])
     (tensor,) = rest.decode_request(orjson.dumps(example.request([HUGE]))).inputs

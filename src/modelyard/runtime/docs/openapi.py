@@ -81,7 +81,7 @@ def _request(inputs: Sequence[TensorMetadata], outputs: Sequence[TensorMetadata]
     wanted = {
         "type": "object",
         "required": ["name"],
-        "properties": {"name": {"enum": names}, "parameters": _PARAMETERS},
+        "properties": {"name": {"enum": names} if names else {"type": "string"}, "parameters": _PARAMETERS},
     }
     return {
         "type": "object",
@@ -93,7 +93,7 @@ def _request(inputs: Sequence[TensorMetadata], outputs: Sequence[TensorMetadata]
             "outputs": {
                 "type": "array",
                 "items": wanted,
-                "description": f"which outputs to answer; of a request that names none: {', '.join(usual)}",
+                "description": f"which outputs to answer; without it: {', '.join(usual) or 'what the model gives'}",
             },
         },
     }
@@ -114,7 +114,8 @@ def _response(outputs: Sequence[TensorMetadata]) -> Json:
 
 
 def _tensors(kind: str, count: int) -> Json:
-    return {"type": "array", "items": {"anyOf": [_ref(f"{kind}{n}") for n in range(1, count + 1)]}}
+    known = [_ref(f"{kind}{n}") for n in range(1, count + 1)]
+    return {"type": "array", "items": {"anyOf": known} if known else _ANY_TENSOR}
 
 
 def _tensor(it: TensorMetadata) -> Json:
@@ -132,6 +133,19 @@ def _tensor(it: TensorMetadata) -> Json:
             "parameters": _PARAMETERS,
         },
     }
+
+
+_ANY_TENSOR: Json = {
+    "type": "object",
+    "required": ["name", "shape", "datatype", "data"],
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        "datatype": {"enum": sorted(DTYPES)},
+        "data": {"type": "array", "description": "row by row, flat or nested"},
+        "parameters": _PARAMETERS,
+    },
+}
 
 
 def _ref(name: str) -> Json:

@@ -40,7 +40,7 @@ $inputs
 <h2>Outputs</h2>
 $outputs
 <h2>Ask it</h2>
-<p>Paste this into a shell; the values are zeros, to be replaced by yours.</p>
+<p>$values</p>
 <pre id="curl">$curl</pre>
 $form
 <p class="quiet">It speaks the Open Inference Protocol V2: REST as above, and gRPC by
@@ -75,6 +75,13 @@ document.getElementById("send").onclick = async () => {
 </script>""")
 
 
+_VALUES = (
+    "Paste this into a shell. The values are zeros and empty texts, to be replaced by yours: a model that knows only "
+    "certain words says so."
+)
+_GUESS = "Paste this into a shell, with the tensors that the model takes: it does not say which."
+
+
 def page(it: Subject) -> str:
     signature = it.signature
     return _PAGE.substitute(
@@ -85,6 +92,7 @@ def page(it: Subject) -> str:
         json=escape(f"{it.path}/docs/openapi.json"),
         inputs=_table(signature.inputs),
         outputs=_table(signature.outputs, signature.usual),
+        values=_VALUES if signature.inputs else _GUESS,
         curl=escape(curl.infer(it)),
         form="" if example.is_long(signature.inputs) else _form(it),
     )
@@ -100,6 +108,8 @@ def _form(it: Subject) -> str:
 
 def _table(tensors: Sequence[TensorMetadata], usual: Sequence[str] | None = None) -> str:
     """`usual`: of outputs, those that a request gets that names none."""
+    if not tensors:
+        return f"<p>{'It takes what its code takes.' if usual is None else 'They show in its answers.'}</p>"
     rows = []
     for it in tensors:
         asked = "" if usual is None or it.name in usual else ' <span class="quiet">when asked for</span>'

@@ -1,7 +1,7 @@
 """An example request for a model, made from its inputs: one row of zeros (empty text, false) for each. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from modelyard.wire.oip.nouns import TensorMetadata
@@ -10,13 +10,18 @@ from modelyard.wire.oip.nouns import TensorMetadata
 MOST_VALUES = 1000
 
 
-def request(inputs: Iterable[TensorMetadata]) -> dict[str, Any]:
-    return {"inputs": [{**_head(it), "data": [zero(it.datatype)] * math.prod(shape(it))} for it in inputs]}
+# For a model that does not say what it takes.
+_SOMETHING = TensorMetadata("x", "FP64", (1, 1))
 
 
-def shortened(inputs: Iterable[TensorMetadata]) -> dict[str, Any]:
+def request(inputs: Sequence[TensorMetadata]) -> dict[str, Any]:
+    tensors = inputs or [_SOMETHING]
+    return {"inputs": [{**_head(it), "data": [zero(it.datatype)] * math.prod(shape(it))} for it in tensors]}
+
+
+def shortened(inputs: Sequence[TensorMetadata]) -> dict[str, Any]:
     """For reading: with `…` in place of data that is long."""
-    return {"inputs": [{**_head(it), "data": _data(it)} for it in inputs]}
+    return {"inputs": [{**_head(it), "data": _data(it)} for it in inputs or [_SOMETHING]]}
 
 
 def is_long(inputs: Iterable[TensorMetadata]) -> bool:
