@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -108,6 +109,7 @@ async def _serve(settings: server.Settings) -> None:
         settings.repository,
         running.identity.instance,
     )
+    gc.freeze()  # what was imported stays: no collection need look at it
     await asked_to_stop.wait()
     log.info("stopping")
     await running.stop()
