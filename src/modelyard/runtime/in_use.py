@@ -24,6 +24,12 @@ class InUse:
     compiled: "InUse | None" = None
     compiling: "asyncio.Task[None] | None" = None
 
+    @property
+    def trouble(self) -> str:
+        """Why it cannot answer now; empty: it can, if only what its compiled model answers."""
+        elsewhere = self.loaded.elsewhere
+        return elsewhere.trouble if elsewhere is not None and self.compiled is None else ""
+
     def begin(self) -> None:
         self.requests += 1
 

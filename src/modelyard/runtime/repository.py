@@ -80,9 +80,8 @@ class Repository:
         entry = self._entries.get(name)
         if entry is None or entry.in_use is None:
             raise NotLoaded(f"the model '{name}' is not loaded")
-        elsewhere = entry.in_use.loaded.elsewhere
-        if elsewhere is not None and elsewhere.trouble and entry.in_use.compiled is None:
-            raise WorkerAway(f"the model '{name}' cannot answer now: {elsewhere.trouble}")
+        if trouble := entry.in_use.trouble:
+            raise WorkerAway(f"the model '{name}' cannot answer now: {trouble}")
         if version and version != entry.in_use.loaded.version:
             have = entry.in_use.loaded.version
             raise NotFound(f"the model '{name}' has no version '{version}' here: version {have} is loaded")
@@ -102,9 +101,9 @@ class Repository:
         if entry is None:
             return IndexEntry(name, "", State.UNAVAILABLE.value, "not loaded")
         version = entry.in_use.loaded.version if entry.in_use else ""
-        elsewhere = entry.in_use.loaded.elsewhere if entry.in_use else None
-        if elsewhere is not None and elsewhere.trouble and entry.state is State.READY:
-            return IndexEntry(name, version, State.UNAVAILABLE.value, elsewhere.trouble)
+        trouble = entry.in_use.trouble if entry.in_use else ""
+        if trouble and entry.state is State.READY:
+            return IndexEntry(name, version, State.UNAVAILABLE.value, trouble)
         return IndexEntry(name, version, entry.state.value, entry.reason)
 
     def held(self) -> list[HeldModel]:

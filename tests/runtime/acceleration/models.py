@@ -111,6 +111,12 @@ EXACT: Mapping[str, Callable[[], Any]] = {
     "LightGBM as a forest": lambda: lightgbm.LGBMRegressor(
         **QUIET, boosting_type="rf", bagging_freq=1, bagging_fraction=0.6
     ).fit(*DIABETES),
+    "LightGBM that stopped early": lambda: lightgbm.LGBMClassifier(n_estimators=200, verbose=-1, num_threads=1).fit(
+        CANCER[0][::2],
+        CANCER[1][::2],
+        eval_set=[(CANCER[0][1::2], CANCER[1][1::2])],
+        callbacks=[lightgbm.early_stopping(3, verbose=False)],
+    ),
     "a bag of trees": lambda: BaggingClassifier(**SMALL).fit(*IRIS),
     "a vote": lambda: VotingClassifier(
         [("a", RandomForestClassifier(**SMALL)), ("b", GaussianNB())], voting="soft"
@@ -141,6 +147,9 @@ SINGLE: Mapping[str, Callable[[], Any]] = {
     "XGBoost of values": lambda: xgboost.XGBRegressor(**SMALL).fit(*DIABETES),
     "XGBoost of counts": lambda: xgboost.XGBRegressor(**SMALL, objective="count:poisson").fit(*DIABETES),
     "XGBoost with missing values": lambda: xgboost.XGBClassifier(**SMALL).fit(with_gaps(CANCER[0]), CANCER[1]),
+    "XGBoost that stopped early": lambda: xgboost.XGBClassifier(n_estimators=200, early_stopping_rounds=3).fit(
+        CANCER[0][::2], CANCER[1][::2], eval_set=[(CANCER[0][1::2], CANCER[1][1::2])], verbose=False
+    ),
     "scaled XGBoost": lambda: make_pipeline(RobustScaler(), xgboost.XGBClassifier(**SMALL)).fit(*CANCER),
     "adaptive boosting": lambda: AdaBoostClassifier(**SMALL).fit(*CANCER),
     "a support vector regression": lambda: make_pipeline(StandardScaler(), SVR()).fit(*DIABETES),

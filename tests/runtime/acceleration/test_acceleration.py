@@ -305,6 +305,25 @@ def test_more_memory_than_allowed_is_not_had(repository: Path, start: Callable[.
     )
 
 
+def test_a_compiled_model_answers_while_the_worker_of_the_native_one_is_gone(
+    repository: Path, start: Callable[..., Runtime]
+):
+    write(repository, "forest", FOREST, optimize="onnx", worker=True)
+    runtime = start()
+    load(runtime, "forest")
+    assert settled(runtime, "forest").startswith(SINCE)
+    others = psutil.Process(runtime.process.pid).children(recursive=True)
+    assert others
+    for it in others:
+        it.suspend()  # whoever answers now is not in another process
+    try:
+        with httpx.Client(base_url=runtime.http) as client:
+            assert infer(client, "forest")["predict"]["data"] == FOREST.predict(ROWS).tolist()
+    finally:
+        for it in others:
+            it.resume()
+
+
 def test_pickles_stay_refused(repository: Path, start: Callable[..., Runtime]):
     write(repository, "forest", FOREST)
     runtime = start("--optimize", "onnx", "--no-pickle")

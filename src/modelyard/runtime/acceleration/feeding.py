@@ -19,6 +19,10 @@ def columns(request: InferRequest, plan: Plan, defaults: Defaults) -> Sequence[A
 
     Raises `LeftToNative` for another form, `InvalidInput` for what cannot be decoded.
     """
+    if len(request.inputs) == 1 and content_types.plain(request, defaults):
+        only = request.inputs[0]
+        if only.data.shape[1:] == (plan.width,) and (only.name not in plan.names or plan.width == 1):
+            return [only.data]
     given = content_types.decode(request, defaults)
     if any(it.content_type in (content_types.BASE64, content_types.DATETIME) for it in given):
         raise LeftToNative("it holds bytes or times")
@@ -69,11 +73,11 @@ def _taken(data: Array, wanted: Input, plan: Plan) -> Array:
         if data.dtype.kind not in "biuf":
             raise LeftToNative("not all are numbers")
         found = data.astype(DTYPES[wanted.datatype if data.dtype.kind != "f" else "FP64"], copy=False)
-        largest = np.abs(found).max()
+        largest = max(found.max(), -found.min())  # NaN where there is one
         if not largest <= _LARGEST and not (plan.missing and _without_nan(found) <= _LARGEST):
             raise LeftToNative("not all are finite")
         found = found.astype(DTYPES[wanted.datatype], copy=False)
-    for place in plan.known.keys() & set(wanted.columns):
+    for place in plan.known.keys() & set(wanted.columns) if plan.known else ():
         column = found[:, wanted.columns.index(place)]
         if not plan.known[place].issuperset(column.tolist()):
             raise LeftToNative("a category is unknown")

@@ -59,7 +59,8 @@ async def run(told: Task, bounds: Bounds) -> None:
     )
     try:
         async with asyncio.timeout(bounds.seconds):
-            _, said = await process.communicate(task.to_json(told))
+            _, said = await asyncio.gather(_tell(process, task.to_json(told)), _last(process))
+            await process.wait()
     except TimeoutError:
         raise GaveUp(f"compiling was not done after {bounds.seconds:.0f} s") from None
     finally:
@@ -68,6 +69,23 @@ async def run(told: Task, bounds: Bounds) -> None:
         raise GaveUp(f"compiling took more than the {_size(bounds.memory_bytes)} of memory that are allowed")
     if process.returncode != task.DONE:
         raise GaveUp(f"compiling {_how(process.returncode or 0)}{_last_line(said)}")
+
+
+async def _tell(process: asyncio.subprocess.Process, told: bytes) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has ended; its exit code says how
+        process.stdin.write(told)
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _last(process: asyncio.subprocess.Process) -> bytes:
+    """The end of what it says: a model may say much."""
+    assert process.stderr is not None
+    said = b""
+    while more := await process.stderr.read(1 << 16):
+        said = (said + more)[-_LAST_LINES_BYTES:]
+    return said
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -82,7 +100,7 @@ def _how(code: int) -> str:
 
 
 def _last_line(said: bytes) -> str:
-    lines = said[-_LAST_LINES_BYTES:].decode(errors="replace").strip().splitlines()
+    lines = said.decode(errors="replace").strip().splitlines()
     return f": {lines[-1]}" if lines else ""
 
 

@@ -100,7 +100,7 @@ def opened(path: Path) -> Opened:
 
 def of_estimator(model: Any) -> Booster:
     """Of one of XGBoost's scikit-learn classes, which stop at their best iteration."""
-    best = getattr(model, "best_iteration", None) if getattr(model, "early_stopping_rounds", None) else None
+    best = getattr(model, "best_iteration", None)
     return Booster(bytes(model.get_booster().save_raw("json")), None if best is None else best + 1)
 
 
