@@ -69,6 +69,7 @@ def test_boosters_of_xgboost(objective: str, data: Any, outputs: int, tmp_path: 
     answer = ask(model, made, {"x": rows.astype(np.float32)})
     assert answer["predict"].data.shape == (len(rows), outputs)
     assert answer["predict"].data.dtype == np.float32
+    assert [it.name for it in made.plan.outputs] == [it.name for it in model.signature.outputs]
 
 
 def test_a_classifier_that_xgboost_saved_answers_labels_and_probabilities(tmp_path: Path):
@@ -86,6 +87,15 @@ def test_boosters_of_lightgbm(objective: str, tmp_path: Path):
     model = lightgbm_format.read(tmp_path / "model.txt", threads=1)
     made = work.make(model, tmp_path / "model.txt", Limits(tolerance=1e-13, label_mismatch=0.0))
     assert ask(model, made, {"x": rows})["predict"].datatype == "FP64"
+    assert [it.name for it in made.plan.outputs] == [it.name for it in model.signature.outputs]
+
+
+def test_a_boosters_columns_are_taken_one_by_one(tmp_path: Path):
+    data = lightgbm.Dataset(IRIS[0], IRIS[1], feature_name=["a", "b", "c", "d"])
+    lightgbm.train({"objective": "regression", "verbosity": -1}, data, 5).save_model(tmp_path / "model.txt")
+    model = lightgbm_format.read(tmp_path / "model.txt", threads=1)
+    made = work.make(model, tmp_path / "model.txt", Limits())
+    ask(model, made, {name: IRIS[0][:, place] for place, name in enumerate("abcd")})
 
 
 class Unheard(ClassifierMixin, BaseEstimator):

@@ -91,18 +91,21 @@ def xgboost(saved: bytes, classes: int | None, iterations: int | None) -> Compil
     booster = xgboost_trees.Booster(saved, iterations)
     graph = PlainGraph()
     found = booster.transformed(graph, booster.margins(graph, INPUT))
-    if classes is None:
-        if booster.objective == "multi:softmax":
-            first = graph.node("ArgMax", [found], axis=1, keepdims=1)
-            found = graph.node("Cast", [first], to=TensorProto.FLOAT)
-            return _plain(graph, booster.features, TensorProto.FLOAT, {"predict": (found, TensorProto.FLOAT, 1)})
-        return _plain(
-            graph, booster.features, TensorProto.FLOAT, {"predict": (found, TensorProto.FLOAT, booster.outputs)}
-        )
-    if booster.objective in xgboost_trees.LOGISTIC:
-        found = converters.both(graph, found, np.float32)
-    first = graph.node("ArgMax", [found], axis=1, keepdims=1)
-    outputs = {"predict": (first, TensorProto.INT64, 1), "predict_proba": (found, TensorProto.FLOAT, classes)}
+    logistic, softmax = booster.objective == "binary:logistic", booster.objective == "multi:softprob"
+    probabilities = found
+    if logistic or (classes is not None and booster.objective in xgboost_trees.LOGISTIC):
+        probabilities = converters.both(graph, found, np.float32)
+    outputs: dict[str, tuple[str, int, int]] = {}
+    if classes is not None:
+        first = graph.node("ArgMax", [probabilities], axis=1, keepdims=1)
+        outputs["predict"] = first, TensorProto.INT64, 1
+    elif booster.objective == "multi:softmax":
+        first = graph.node("ArgMax", [found], axis=1, keepdims=1)
+        outputs["predict"] = graph.node("Cast", [first], to=TensorProto.FLOAT), TensorProto.FLOAT, 1
+    else:
+        outputs["predict"] = found, TensorProto.FLOAT, booster.outputs
+    if classes is not None or logistic or softmax:
+        outputs["predict_proba"] = probabilities, TensorProto.FLOAT, classes or max(booster.outputs, 2)
     return _plain(graph, booster.features, TensorProto.FLOAT, outputs)
 
 
@@ -111,6 +114,10 @@ def lightgbm(saved: str) -> Compiled:
     graph = PlainGraph()
     found = booster.transformed(graph, booster.margins(graph, INPUT))
     outputs = {"predict": (found, TensorProto.DOUBLE, booster.outputs)}
+    if booster.objective == "binary":
+        outputs["predict_proba"] = converters.both(graph, found, np.float64), TensorProto.DOUBLE, 2
+    elif booster.objective in (lightgbm_trees.SOFTMAX, lightgbm_trees.ONE_BY_ONE):
+        outputs["predict_proba"] = found, TensorProto.DOUBLE, booster.outputs
     return _plain(graph, booster.features, TensorProto.DOUBLE, outputs)
 
 

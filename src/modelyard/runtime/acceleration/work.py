@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from modelyard.runtime.acceleration import check, compile, domain, draw
 from modelyard.runtime.acceleration.compile import Compiled
@@ -47,13 +48,13 @@ def make(model: Model, path: Path, limits: check.Limits, *, count: int = ROWS) -
             except NotCompilable as error:
                 problems.append(str(error))
         raise NotCompilable(problems[0])
-    if not isinstance(model, BoosterModel):
+    if not isinstance(model, BoosterModel) or model.signature.platform not in (content.XGBOOST, content.LIGHTGBM):
         raise NotCompilable(f"models of the platform '{model.signature.platform}' are not compiled")
     booster, compiled = _booster(model.signature.platform, path)
     columns = domain.of_trees(booster)
     inputs = compile.inputs_of([False] * len(columns), ())
     single = model.signature.platform == content.XGBOOST
-    return _checked(model, compiled, inputs, columns, (), limits, count, single=single)
+    return _checked(model, compiled, inputs, columns, model.columns, limits, count, single=single)
 
 
 def _booster(platform: str, path: Path) -> tuple[Any, Compiled]:
@@ -166,5 +167,8 @@ def _tensor(column: Array) -> Array:
 
 
 def _names_classes(model: Model) -> bool:
+    """Whether `predict` answers classes, and no numbers that may be a little off."""
+    if isinstance(model, SklearnModel) and is_classifier(model.estimator):
+        return True
     outputs = {it.name: it.datatype for it in model.signature.outputs}
-    return "predict_proba" in outputs or outputs.get("predict", "FP64") not in ("FP32", "FP64")
+    return outputs.get("predict", "FP64") not in ("FP32", "FP64")

@@ -44,6 +44,8 @@ class BoosterModel:
         self._table = table
         self._outputs = outputs
         self._refusals = refusals
+        # The names of the columns, where they may come one by one.
+        self.columns: tuple[str, ...] = table.columns if isinstance(table, Rows) else ()
         # One prediction tells the outputs' types and widths, and pays what a first prediction pays.
         sample = InferRequest(tuple(Tensor(it.name, it.datatype, _sample(it)) for it in table.inputs))
         found = self.predict(table.fit(sample), tuple(outputs))
