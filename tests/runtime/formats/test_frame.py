@@ -1,6 +1,9 @@
 """Models that get a DataFrame, of columns that come as tensors."""
 
+import importlib
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -175,3 +178,18 @@ def test_without_pandas_the_sentence_names_the_extra(monkeypatch: pytest.MonkeyP
         "model.joblib picks its columns by name, for which pandas is not installed where this server runs: "
         "`pip install 'modelyard[pandas]'` brings it"
     )
+
+
+def test_a_call_while_pandas_is_being_imported_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is when another model's load imports it in another thread."""
+    fitted = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    model = SklearnModel(fitted, "m")
+    whole = sys.modules["pandas"]
+    half = ModuleType("pandas")
+    half.__spec__ = ModuleSpec("pandas", None)
+    half.__spec__._initializing = True  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pandas", half)
+    monkeypatch.setattr(importlib, "import_module", lambda name: sys.modules.__setitem__(name, whole))
+    (label,) = predicted(model, InferRequest((Tensor("x", "FP64", np.array([[0.0], [1.0]])),)))
+    assert label.data.tolist() == [[0], [1]]
+    assert sys.modules["pandas"] is whole

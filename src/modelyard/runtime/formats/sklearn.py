@@ -4,6 +4,7 @@ The names are MLServer's: `predict` is the usual output, and a single input may 
 with named columns takes one tensor per column as well, and gets a DataFrame where it needs one.
 """
 
+import importlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -68,11 +69,23 @@ class SklearnModel:
         return [self._output(name, given) for name in outputs]
 
     def _output(self, name: str, given: Any) -> Tensor:
+        method = getattr(self.estimator, name)
         try:
-            found = getattr(self.estimator, name)(given)
+            found = _when_pandas_is_whole(lambda: method(given))
         except ValueError as error:  # how scikit-learn refuses its input
             raise InvalidInput(f"the model refused the input tensor: {first_line(error)}") from None
         return outputs.tensor(name, found)
+
+
+def _when_pandas_is_whole(call: Callable[[], Any]) -> Any:
+    """scikit-learn looks at pandas wherever it is among the modules, also while another model's load imports it."""
+    try:
+        return call()
+    except AttributeError as error:
+        if "partially initialized module 'pandas" not in str(error):
+            raise
+    importlib.import_module("pandas")  # waits until whoever imports it has done so
+    return call()
 
 
 def _table(estimator: Any, file: str, settings: Settings) -> Table:
