@@ -200,8 +200,7 @@ class Artifacts:
         files = await transfer.run(files)
         here = work / "download"
         await asyncio.to_thread(fetch.partial.take, here)
-        single = len(files) == 1 and "/" not in files[0].path
-        digest = await self._keep(fetch, here / files[0].path if single else here, work, called_off)
+        digest = await self._keep(fetch, here if source.folder else here / files[0].path, work, called_off)
         await asyncio.to_thread(self._known.remember, identity, files, digest)
         return digest
 

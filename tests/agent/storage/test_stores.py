@@ -58,12 +58,14 @@ async def test_one_object_is_a_file_and_an_archive_is_unpacked(
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("iris/model.onnx", b"packed")
-    storage.fill(bucket, {"iris/model.onnx": b"plain", "iris.zip": packed.getvalue()})
+    storage.fill(bucket, {"iris/model.onnx": b"plain", "iris.zip": packed.getvalue(), "one/m.zip": packed.getvalue()})
     secret = keep_secret(tmp_path, storage)
     one = await cache.fetch(IRIS, Artifact(f"{storage.scheme}://{bucket}/iris/model.onnx", None, secret))
     two = await cache.fetch(WINE, Artifact(f"{storage.scheme}:{bucket}/iris.zip", None, secret))
     assert contents(cache, one) == {"model.onnx": b"plain"}
     assert contents(cache, two) == {"model.onnx": b"packed"}
+    three = await cache.fetch(VersionId("folder", 1), Artifact(f"{storage.scheme}://{bucket}/one", None, secret))
+    assert contents(cache, three) == {"m.zip": packed.getvalue()}
 
 
 @pytest.mark.parametrize(

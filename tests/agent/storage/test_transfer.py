@@ -179,7 +179,7 @@ async def test_credentials_of_a_url_are_used_and_not_shown(cache: Artifacts, cap
 class Store:
     """A source whose ETag is an MD5 by its form. `contents`: what each next reading of the file gives."""
 
-    identity = "store"
+    identity, folder = "store", False
 
     def __init__(self, etag: str, *contents: bytes) -> None:
         self.file = RemoteFile("model.onnx", len(contents[0]), f'"{etag}"', checksum=Checksum("md5", etag, False))

@@ -35,6 +35,7 @@ class Bucket:
         """Raises `ArtifactProblem`."""
         self._place, self._access, self._limits = place, access, limits
         self._names: dict[str, str] = {}  # where each file is in the bucket
+        self.folder = True
         owner = access.endpoint or access.account or ("default" if access.default else "")
         self.identity = "\n".join((access.kind, owner, place.bucket, place.path, "folder" if place.folder else ""))
         try:
@@ -48,10 +49,13 @@ class Bucket:
 
     async def files(self) -> tuple[RemoteFile, ...]:
         missing: BaseException | None = None
+        self.folder = True
         if not self._place.folder:
             try:
                 with _no_panic():
-                    return (self._one(await obstore.head_async(self._store, self._place.path)),)
+                    only = self._one(await obstore.head_async(self._store, self._place.path))
+                    self.folder = False
+                    return (only,)
             except (FileNotFoundError, *_REFUSED) as error:
                 missing = error  # a folder, or, without the right to list, perhaps nothing
         found: list[RemoteFile] = []

@@ -30,9 +30,11 @@ class RemoteFile:
 
 
 class Source(Protocol):
-    """One artifact elsewhere. `identity` names it among all others, without credentials."""
+    """One artifact elsewhere. `identity` names it among all others, without credentials. `folder`, once the files are
+    known: it is one, even of a single file; else that file is the artifact."""
 
     identity: str
+    folder: bool
 
     async def files(self) -> tuple[RemoteFile, ...]:
         """In a stable order. Raises `ArtifactProblem`, `TryAgain`."""

@@ -29,6 +29,8 @@ def client(limits: Limits) -> httpx.AsyncClient:
 
 
 class Website:
+    folder = False
+
     def __init__(self, http: httpx.AsyncClient, place: WebFile, limits: Limits) -> None:
         self.identity = f"http\n{hashlib.sha256(place.url.encode('utf-8', 'surrogatepass')).hexdigest()}"
         self._http, self._place, self._limits = http, place, limits
