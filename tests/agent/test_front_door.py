@@ -314,6 +314,23 @@ class TestKills:
         assert (await rig.infer("/v2/models/any/infer", "rose_1")).status_code == 200
         assert (await rig.infer("/v2/models/any/infer", "wine_1")).status_code == 503
 
+    async def test_a_server_that_dies_is_shut_off_at_once_and_stays_so_until_it_is_known_what_it_holds(
+        self, rig: DoorRig
+    ) -> None:
+        running = asyncio.create_task(rig.door.run())
+        await until(lambda: rig.server._writers, "the agent holds on to the server")
+        await rig.server.stop()
+        await until(lambda: rig.door._doorway.open == set(), "its end is heard of")
+        await rig.door.open("rose_1")  # settled: and so is what was said before
+        rig.server.models.clear()
+        await rig.server.start()
+        for model in ("iris_2", "wine_1"):
+            assert "is not loaded at this server" in (await rig.infer("/v2/models/any/infer", model)).json()["error"]
+        assert rig.server.acts == []
+        await rig.opened("iris_2")
+        assert (await rig.infer("/v2/models/any/infer", "iris_2")).status_code == 200
+        running.cancel()
+
     async def test_an_agent_without_a_door_says_how_to_start_it(self, rig: DoorRig) -> None:
         await rig.process.end(signal.SIGKILL)
         await rig.door.stop()

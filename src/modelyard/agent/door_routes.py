@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from modelyard.agent.door_files import Sockets
+from modelyard.agent.lifeline import listens
 from modelyard.proxy.desired import Changes, Endpoint, Outcome, Route, Variant
 from modelyard.proxy.envoy import door_authority, door_scopes
 from modelyard.proxy.envoy.door_authority import Activate
@@ -95,16 +95,3 @@ class DoorRoutes:
 
 def _route(model: str, cold: bool = False) -> Route:
     return Route((Variant(SERVER, model),), cold)
-
-
-async def listens(endpoint: Endpoint) -> bool:
-    """Whether connections are taken there, on both ports."""
-    for port in (endpoint.http_port, endpoint.grpc_port):
-        try:
-            _, writer = await asyncio.open_connection(endpoint.host, port)
-        except OSError:
-            return False
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
-    return True

@@ -13,9 +13,10 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+from modelyard.agent import lifeline
 from modelyard.agent.door_counter import DoorCounter
 from modelyard.agent.door_files import Sockets
-from modelyard.agent.door_routes import DoorRoutes, listens
+from modelyard.agent.door_routes import DoorRoutes
 from modelyard.agent.doorway import Doorway
 from modelyard.agent.problems import ServerRefusal
 from modelyard.agent.usage import Usage, Usages
@@ -68,7 +69,13 @@ class FrontDoor:
         await self._counter.stop()
 
     async def run(self) -> None:
-        """Count, until cancelled."""
+        """Count, and hear of the server's death before its next start could be asked for what it has not loaded yet.
+        Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(lifeline.watch(self._upstream, self.server_lost), name="lifeline")
+            group.create_task(self._count(), name="count")
+
+    async def _count(self) -> None:
         while True:
             await asyncio.sleep(COUNT_EVERY_SECONDS)
             if (counts := await self._counter.counts()) is not None:
@@ -114,5 +121,5 @@ class FrontDoor:
 
     async def server_lost(self) -> None:
         # One that still listens only broke a connection: what it holds, the next look will tell.
-        if not await listens(self._upstream):
+        if not await lifeline.listens(self._upstream):
             self._routes.turn(self._doorway.server_lost(clock.now()))
