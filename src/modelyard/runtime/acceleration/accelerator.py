@@ -98,6 +98,9 @@ class Accelerator:
             note(f"not accelerated: {_reason(error)}")
             log.info("%s is not accelerated: %s", in_use.loaded.name, _reason(error))
             return
+        except Exception:  # a fault of ours, which must not leave the model waiting in its note for ever
+            note("not accelerated by a fault of the server; its log says more")
+            raise
         note(_sentence(kept.plan, datetime.now(UTC)))
         log.info("%s %s", in_use.loaded.name, in_use.loaded.note)
 
