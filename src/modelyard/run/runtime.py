@@ -100,6 +100,8 @@ async def _serve(settings: server.Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
     running = await server.start(settings)
+    gc.collect()
+    gc.freeze()  # what is there now stays: no collection has to walk through it while requests wait
     log.info(
         "ready: REST on http://%s:%d, gRPC on %s:%d, models in %s, instance %s",
         settings.http[0],

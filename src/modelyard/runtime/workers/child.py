@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _READ_BYTES = 256 << 10
 _THREADS = 256
+_NICE = 10
 _PATIENCE_SECONDS = 1.0
 # How long a thread keeps the others from running: the usual 5 ms would add up where several models share a worker.
 _SWITCH_SECONDS = 0.001
@@ -68,7 +69,16 @@ class Worker:
         decoder = Decoder()
         while data := self._connection.recv(max(_READ_BYTES, min(decoder.missing, 64 << 20))):
             for frame in decoder.feed(data):
-                self._threads.submit(self._work, orders.decode(frame))
+                order = orders.decode(frame)
+                if isinstance(order, Load) and order.quietly:
+                    # A thread of its own, as it stays at the back of the queue for the processor once it is there.
+                    threading.Thread(target=self._work_quietly, args=(order,), name="load", daemon=True).start()
+                else:
+                    self._threads.submit(self._work, order)
+
+    def _work_quietly(self, order: Order) -> None:
+        os.nice(_NICE)  # on Linux of this thread only, and of threads that it starts
+        self._work(order)
 
     def _work(self, order: Order) -> None:
         try:

@@ -114,7 +114,10 @@ class Keeper:
         home.coming += 1
         try:
             loaded = await home.link.ask(
-                lambda number: Load(number, model.key, model.folder, self._options, model.order), Loaded
+                lambda number: Load(
+                    number, model.key, model.folder, self._options, model.order, quietly=not home.shared
+                ),
+                Loaded,
             )
         except WorkerLost:
             how = await home.link.how_it_ended()

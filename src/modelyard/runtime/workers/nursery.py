@@ -18,11 +18,13 @@ import select
 import signal
 import socket
 import sys
+import threading
 
 from modelyard.kit import logs
 
 _PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 _MESSAGE_BYTES = 1 << 16
+_NICE = 10
 # What most models need. scikit-learn's parts for pipelines and ensembles bring most of the others along.
 _WANTED = ("modelyard.runtime.workers.child", "joblib", "sklearn.ensemble", "sklearn.linear_model", "sklearn.pipeline")
 
@@ -34,7 +36,9 @@ def main(fd: int, log_level: str) -> None:
         signal.signal(number, lambda *_: None)
     control = socket.socket(fileno=fd)
     logs.configure("runtime", log_level)
-    _import_what_is_wanted()
+    importing = threading.Thread(target=_import_what_is_wanted)
+    importing.start()
+    importing.join()  # gone before anything is forked
     gc.collect()
     gc.freeze()  # or the first collection of each worker would write to, and so copy, every page
     children = _children_signal()
@@ -55,6 +59,7 @@ def main(fd: int, log_level: str) -> None:
 
 
 def _import_what_is_wanted() -> None:
+    os.nice(_NICE)  # of this thread: the server goes on answering
     # scikit-learn imports pandas where it is installed, for data sets that nobody loads here: 45 MB and a second.
     hidden = "pandas" not in sys.modules
     if hidden:

@@ -14,13 +14,15 @@ from modelyard.wire.oip.nouns import InferRequest
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`key`: what the model is called from now on, as there may be two of one name."""
+    """`key`: what the model is called from now on, as there may be two of one name. `quietly`: let everything else
+    on the machine go first, where nobody in the worker waits for a lock of the thread that loads."""
 
     id: int
     key: int
     folder: Path
     options: Options
     order: LoadOrder
+    quietly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
