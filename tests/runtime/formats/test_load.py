@@ -92,3 +92,16 @@ def test_a_setting_that_cannot_be_is_a_sentence(tmp_path: Path, ours, theirs, sa
 def test_a_parameter_of_the_manifest_that_cannot_be_is_a_sentence(tmp_path: Path):
     with pytest.raises(InvalidInput, match="m: 'batch' in the manifest's parameters must be true or false"):
         limits(tmp_path, batch="perhaps")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "note"),
+    [
+        ({"batch": "true"}, ""),
+        ({"batsh": "true"}, "the parameter batsh of the manifest has no effect on this format"),
+        ({"b": "1", "a": "1"}, "the parameters a, b of the manifest have no effect on this format"),
+    ],
+)
+def test_a_parameter_of_the_manifest_that_nobody_takes_is_noted(tmp_path: Path, parameters, note: str):
+    artifacts.file(tmp_path, "m/model.onnx", artifacts.identity("FP32"))
+    assert load(tmp_path / "m", Options(), LoadOrder(parameters=parameters)).note == note

@@ -16,7 +16,7 @@ from modelyard.runtime.bounds import Bounds
 from modelyard.runtime.errors import OutOfMemory
 from modelyard.runtime.formats import artifact, content, extras
 from modelyard.runtime.formats.artifact import Found
-from modelyard.runtime.formats.settings import Settings
+from modelyard.runtime.formats.settings import KEYS, Settings
 from modelyard.runtime.independence import Rows
 from modelyard.runtime.model import Model
 from modelyard.wire.oip.loading import NOTHING_ORDERED, LoadOrder
@@ -66,7 +66,8 @@ def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> 
     try:
         model = _read(found, options)
         limits = _batching(folder.name, model, found.settings) if options.batch else None
-        return LoadedModel(folder.name, found.version, model, limits, bounds=_bounds(found.settings, model))
+        bounds, note = _bounds(found.settings, model), _untaken(found, order)
+        return LoadedModel(folder.name, found.version, model, limits, note=note, bounds=bounds)
     except MemoryError:
         raise OutOfMemory(f"{folder.name}: there is not enough memory to load {found.path.name}") from None
 
@@ -163,6 +164,15 @@ def prepare(model_format: str) -> None:
     """Import what the format needs, so that its first model is not taken for the memory of a library."""
     with contextlib.suppress(Exception):  # the load will say what is missing
         importlib.import_module(f"modelyard.runtime.formats.{model_format}")
+
+
+def _untaken(found: Found, order: LoadOrder) -> str:
+    """What the manifest says and nobody takes: most likely a typing slip. A class takes, or leaves, its own."""
+    unknown = sorted(set(order.parameters) - set(KEYS)) if found.format != content.PYTHON else []
+    if not unknown:
+        return ""
+    which = "the parameter " + unknown[0] if len(unknown) == 1 else "the parameters " + ", ".join(unknown)
+    return f"{which} of the manifest {'has' if len(unknown) == 1 else 'have'} no effect on this format"
 
 
 def foreign_code(model: Model) -> str | None:
