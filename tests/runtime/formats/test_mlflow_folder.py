@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.formats.mlflow_folder import Field, parse
 from modelyard.runtime.formats.settings import TensorSettings
 
@@ -62,3 +63,9 @@ def test_the_file_that_needs_no_mlflow(flavors: Any, native: tuple[str, str] | N
 )
 def test_the_signature_in_our_words(inputs: Any, fields: Any) -> None:
     assert parse(text({"python_function": FUNCTION}, inputs)).fields == fields
+
+
+@pytest.mark.parametrize("content", ["\0", "[" * 100_000, "a: [", "- 1", "flavors: {}"])
+def test_what_is_no_mlmodel_is_one_sentence(content: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^MLmodel (is not YAML: |names no flavors)[^\n]*$"):
+        parse(content)

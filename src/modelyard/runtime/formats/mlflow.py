@@ -33,7 +33,7 @@ from modelyard.wire.oip.nouns import Array, InferRequest, Tensor, TensorMetadata
 
 def read(folder: Path, settings: Settings) -> "MlflowModel":
     """Runs the model's code. `settings`: with the signature's inputs. Raises `InvalidInput`."""
-    said = mlflow_folder.parse((folder / MLMODEL).read_text())
+    said = mlflow_folder.parse((folder / MLMODEL).read_text(errors="replace"))
     if not said.loader:
         raise InvalidInput(f"{MLMODEL} has neither the flavor python_function nor one that is served without MLflow")
     try:

@@ -52,7 +52,7 @@ def parse(text: str) -> MlModel:
     """Raises `InvalidInput`."""
     try:
         found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         first = (str(error).splitlines() or ["damaged"])[0]
         raise InvalidInput(f"{MLMODEL} is not YAML: {first}") from None
     flavors = found.get("flavors") if isinstance(found, dict) else None
