@@ -19,7 +19,7 @@ from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 
 from modelyard.kit.errors import InvalidInput, ModelyardError
-from modelyard.runtime.bounds import Bounds
+from modelyard.runtime.bounds import MOST_WAITING_BYTES, Bounds
 from modelyard.runtime.errors import ModelFailed, TooBusy
 from modelyard.runtime.formats.load import Options, load
 from modelyard.runtime.inference import Inference
@@ -262,6 +262,24 @@ async def test_who_comes_when_too_many_wait_is_told_so_and_the_model_recovers(in
     await asyncio.gather(running, *waiting[1:])
     assert in_use.requests == 0
     await begin(own, "waits", row(0))
+
+
+async def test_what_waits_is_bounded_in_bytes_too(inference: Inference, tmp_path: Path):
+    model = waiting_model(tmp_path, "waits", max_concurrency=1)
+    own = Inference(Repository(tmp_path, inference.repository.loader, inference.threads), inference.threads)
+    await own.repository.load("waits")
+    large = InferRequest((Tensor("x", "FP64", np.broadcast_to(np.float64(0), (MOST_WAITING_BYTES // 16, 1))),))
+    running = begin(own, "waits", row(0))
+    await until(model.begun.exists)
+    waiting = [begin(own, "waits", large) for _ in range(2)]  # each half of what may wait
+    with pytest.raises(TooBusy, match="requests of 512 MiB wait for it"):
+        await begin(own, "waits", row(0))
+    for it in waiting:
+        it.cancel()
+    await asyncio.sleep(0)
+    again = begin(own, "waits", row(0))
+    model.go.touch()
+    await asyncio.gather(running, again)
 
 
 async def test_a_running_call_ends_by_itself_when_its_client_goes_away(inference: Inference, tmp_path: Path):

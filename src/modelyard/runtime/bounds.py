@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MOST_WAITING = 1000
+# Of inputs, however few requests they are: a model that is stuck must not fill the server's memory.
+MOST_WAITING_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from modelyard.kit.errors import ModelyardError
 from modelyard.runtime.batching import Limits, Share
-from modelyard.runtime.bounds import Bounds
+from modelyard.runtime.bounds import MOST_WAITING_BYTES, Bounds
 from modelyard.runtime.calls import Outcome
 from modelyard.runtime.errors import TooBusy
 from modelyard.runtime.in_use import InUse
@@ -34,7 +34,7 @@ OnAnswer: TypeAlias = Callable[[InferResponse | Exception], None]
 class Asked:
     """A request that was taken in; its `on_answer` is called once, unless it is cancelled first."""
 
-    __slots__ = ("_lane", "admitted", "arrived", "future", "id", "on_answer", "share", "waits")
+    __slots__ = ("_lane", "admitted", "arrived", "future", "id", "input_bytes", "on_answer", "share", "waits")
 
     def __init__(
         self, lane: "Lane", admitted: Any, share: Share | None, request_id: str, on_answer: OnAnswer, arrived: float
@@ -46,6 +46,7 @@ class Asked:
         self.on_answer: OnAnswer | None = on_answer
         self.arrived = arrived
         self.waits = True
+        self.input_bytes = 0
         self.future: asyncio.Future[InferResponse] | None = None  # where someone waits for one
 
     @property
@@ -68,7 +69,7 @@ class Lane:
         self._concurrency = bounds.max_concurrency or way.concurrency
         self._most_waiting = bounds.max_queue
         self._queues: dict[object, deque[Asked]] = {}  # by kind, the one whose turn it is first
-        self._waiting = 0
+        self._waiting = self._waiting_bytes = 0
         self._running = 0
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
@@ -81,22 +82,30 @@ class Lane:
     def add(self, request: InferRequest, on_answer: OnAnswer) -> Asked:
         """The model is in use until it is answered. Raises `InvalidInput`, or `TooBusy` when too many wait."""
         if self._waiting >= self._most_waiting:
-            name, most = self._in_use.loaded.name, self._most_waiting
-            raise TooBusy(f"the model '{name}' is busy: {most} requests wait for it, and no more may; try again later")
+            raise self._too_busy(f"{self._most_waiting} requests")
         admitted, share = self._way.admit(request)
+        size = share.input_bytes if share is not None else sum(it.data.nbytes for it in request.inputs)
+        if self._waiting and self._waiting_bytes + size > MOST_WAITING_BYTES:
+            raise self._too_busy(f"requests of {self._waiting_bytes >> 20} MiB")
         patient = self._limits.wait_seconds
         asked = Asked(self, admitted, share, request.id, on_answer, self._loop.time() if patient else 0.0)
+        asked.input_bytes = size
         kind = share.kind if share is not None else asked
         queue = self._queues.get(kind)
         if queue is None:
             queue = self._queues[kind] = deque()
         queue.append(asked)
         self._waiting += 1
+        self._waiting_bytes += size
         self._in_use.begin()
         if not self._woken and self._running < self._concurrency:
             self._woken = True
             self._loop.call_soon(self._pump)
         return asked
+
+    def _too_busy(self, what: str) -> TooBusy:
+        name = self._in_use.loaded.name
+        return TooBusy(f"the model '{name}' is busy: {what} wait for it, and no more may; try again later")
 
     def forget(self, asked: Asked) -> None:
         """It went away while it waited."""
@@ -111,6 +120,7 @@ class Lane:
     def _left(self, asked: Asked) -> None:
         asked.waits = False
         self._waiting -= 1
+        self._waiting_bytes -= asked.input_bytes
 
     def _pump(self) -> None:
         self._woken = False
