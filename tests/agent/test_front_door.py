@@ -69,6 +69,17 @@ class TestNames:
         assert (await rig.grpc_infer("wine_1", payload=b"x" * 10_000)).model_name == "wine_1"
         assert (await rig.stub.ModelReady(pb.ModelReadyRequest(name="wine_1", version="1"))).ready
 
+    async def test_of_two_headers_the_first_counts_everywhere(self, rig: DoorRig) -> None:
+        answer = await rig.http.post("/v2/models/any/infer", headers=[(HEADER, "iris_2"), (HEADER, "wine_1")])
+        assert answer.json()["model_name"] == "iris_2"
+        method = rig.channel.unary_unary(f"/{service.INFERENCE}/ModelInfer")
+        said = await method(b"", metadata=((HEADER, "iris_2"), (HEADER, "wine_1")))
+        assert pb.ModelInferResponse.FromString(said).model_name == "iris_2"
+        counting = asyncio.create_task(rig.door.run())
+        await until(lambda: rig.door.usage(), "the requests are counted")
+        assert rig.door.usage().keys() == {"iris_2"}
+        counting.cancel()
+
     async def test_other_methods_about_a_model_are_named_too(self, rig: DoorRig) -> None:
         metadata = ((HEADER, "iris_2"),)
         assert (await rig.stub.ModelReady(pb.ModelReadyRequest(name="iris"), metadata=metadata)).ready

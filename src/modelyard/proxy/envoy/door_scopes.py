@@ -7,6 +7,7 @@ path is replaced by Envoy's own rewriting; names in gRPC messages by Lua (`door_
 from collections.abc import Iterator
 from typing import Any
 
+from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2, scoped_route_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
@@ -15,8 +16,9 @@ from google.protobuf import any_pb2, duration_pb2, wrappers_pb2
 
 from modelyard.proxy.desired import Route
 from modelyard.proxy.envoy import clusters
-from modelyard.proxy.envoy.door_scripts import SERVER_SCOPE
+from modelyard.proxy.envoy.door_scripts import NAME_METADATA, SERVER_SCOPE
 from modelyard.proxy.envoy.resource import SCOPE_TYPE, Resource, resource
+from modelyard.proxy.envoy.scopes import INTERNAL_MODEL_HEADER
 
 LUA = "envoy.filters.http.lua"
 HOLD = "envoy.filters.http.ext_authz"
@@ -55,9 +57,18 @@ def build(model: str, route: Route) -> Resource:
 def _model_routes(route: Route, http: str, grpc: str) -> Iterator[route_components_pb2.Route]:
     (variant,) = route.variants
     hold = _hold(variant.internal_model) if route.cold else _NO_HOLD
+    # By the route and not by the header, which somebody may have sent twice: the first one found the scope.
+    name = base_pb2.Metadata()
+    name.filter_metadata[LUA][NAME_METADATA] = variant.internal_model
+    only = base_pb2.HeaderValueOption(
+        header=base_pb2.HeaderValue(key=INTERNAL_MODEL_HEADER, value=variant.internal_model),
+        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
     yield route_components_pb2.Route(
         match=route_components_pb2.RouteMatch(prefix=GRPC_MODELS),
         route=_action(grpc),
+        metadata=name,
+        request_headers_to_add=[only],
         typed_per_filter_config={LUA: _packed(lua_pb2.LuaPerRoute(name=APPEND_NAME)), HOLD: hold},
     )
     action = _action(http)
@@ -66,6 +77,7 @@ def _model_routes(route: Route, http: str, grpc: str) -> Iterator[route_componen
     yield route_components_pb2.Route(
         match=route_components_pb2.RouteMatch(prefix=REST_MODELS),
         route=action,
+        request_headers_to_add=[only],
         typed_per_filter_config={LUA: _NO_LUA, HOLD: hold},
     )
 

@@ -13,6 +13,7 @@ from modelyard.proxy.envoy.scopes import INTERNAL_MODEL_HEADER
 
 # The scope of requests that are about the server and not about a model. No model is called so.
 SERVER_SCOPE = "*server*"
+NAME_METADATA = "model"  # of a route: the name to append
 
 NAMED_OTHERWISE = f"""
 -- The last value of field 1 of a protobuf message (strings only), or nil. Fields 1 of all requests about a model name it.
@@ -84,7 +85,7 @@ function envoy_on_request(handle)
     return
   end
   headers:remove("content-length")
-  local name = headers:get("{INTERNAL_MODEL_HEADER}")
+  local name = handle:metadata():get("{NAME_METADATA}")
   local field = "\\10" .. string.char(#name) .. name
   local head, left = "", 0  -- the bytes seen of a frame's first five; the bytes to come of its message
   for chunk in handle:bodyChunks() do
