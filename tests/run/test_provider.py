@@ -60,6 +60,7 @@ class Yard:
             agents=f"127.0.0.1:{fixed.agents}",
             name="a notebook",
             problems=self.problems,
+            delayed=lambda config: config == "triton",
         )
 
     async def apply(self, manifest: ServerManifest) -> None:
@@ -171,6 +172,19 @@ async def test_what_goes_wrong_with_a_server_is_said_in_its_history(yard: Yard) 
     await yard.until_expected("local", 1)
     yard.problems.put_nowait(("local", "its runtime has caught fire"))
     await yard.until_noted("caught fire")
+
+
+async def test_a_scheduler_that_begins_does_not_wait_for_what_cannot_start_yet(yard: Yard) -> None:
+    await yard.apply(ServerManifest("triton", Replicas(1), server_config="triton"))
+    await yard.until_expected("triton", 1)
+    scheduler = yard.supervisor.parts["scheduler"]
+    scheduler.kill()
+    await yard.supervisor.end("scheduler")
+    again = yard.supervisor.start(scheduler.spec)
+    await again.wait_ready(DEADLINE_SECONDS)
+    async with asyncio.timeout(DEADLINE_SECONDS), yard.channel() as channel:
+        while (now := await overview.look(channel)) is None or now.system.waiting_for:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_a_scheduler_that_was_killed_is_told_again(yard: Yard) -> None:

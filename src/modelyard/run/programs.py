@@ -64,10 +64,11 @@ class Programs:
         self.capabilities = {**self.capabilities, **await capabilities(self._given)}
 
     def found(self, config: str) -> Program | None:
-        """None: it has to be installed first."""
+        """None: it has to be installed first, or there is no such server."""
         if (given := self._named(config)) is not None:
             return given
-        made = self._environments.made(self._recipes[config])
+        recipe = self._recipes.get(config)
+        made = None if recipe is None else self._environments.made(recipe)
         return None if made is None else _program(config, made)
 
     async def ready(self, config: str, server: str) -> Program:

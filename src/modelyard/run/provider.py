@@ -7,7 +7,7 @@ decides by `wanted.decide`, drains a replica before it is stopped, and tells the
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import grpc.aio
@@ -57,15 +57,18 @@ class ServerWatch:
         name: str,
         problems: "asyncio.Queue[tuple[str, str]] | None" = None,
         offers: Mapping[str, tuple[str, ...]] = wanted.OFFERS,
+        delayed: Callable[[str], bool] = lambda _config: False,
     ) -> None:
         """`problems`: where the provider puts (server, sentence) for what its users should know. `offers`: by server
-        config, what its replicas can serve."""
+        config, what its replicas can serve. `delayed`: whether replicas of a server config cannot start yet, so
+        that a scheduler that begins need not wait for them."""
         self.synced = asyncio.Event()  # the first wishes were acted on
         self.wanted: tuple[ServerManifest, ...] = ()
         self._provider = provider
         self._addresses = (scheduler, agents)
         self._name = name
         self._offers = offers
+        self._delayed = delayed
         self._tasks = TaskSet()
         self._acting = asyncio.Lock()
         self._stopping: set[ReplicaId] = set()
@@ -153,10 +156,14 @@ class ServerWatch:
             if self._reported.get(server) != text:
                 log.warning("%s", text)
             self._problems.put_nowait((server, text))
-        if notices or first_sync:
-            await connection.scheduler.ServerNotify(
-                provision.encode_notices(notices, first_sync=first_sync), timeout=CALL_SECONDS
-            )
+        late = {it.name for it in self.wanted if self._delayed(it.server_config)}
+        # A scheduler that begins waits for the agents of its first sync: they must be able to come.
+        at_once = [it for it in notices if not (first_sync and it.name in late)]
+        afterwards = [it for it in notices if it not in at_once]
+        for some, first in ((at_once, first_sync), (afterwards, False)):
+            if some or first:
+                message = provision.encode_notices(some, first_sync=first)
+                await connection.scheduler.ServerNotify(message, timeout=CALL_SECONDS)
 
     async def _act(self) -> wanted.Plan:
         async with self._acting:

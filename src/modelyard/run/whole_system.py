@@ -175,6 +175,7 @@ class WholeSystem:
                 MODELYARD: (*wanted.BUILT_IN_CAPABILITIES, *extras.installed()),  # replicas run on this very Python
                 **self._programs.capabilities,
             },
+            delayed=lambda config: self._programs.found(config) is None,
         )
         self._watch, self._provider = watch, provider
         self._tasks.start(watch.run(), name="watch servers")
