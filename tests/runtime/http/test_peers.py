@@ -128,6 +128,15 @@ async def test_the_requests_of_who_went_away_are_cancelled(listening, handler: H
     await until(lambda: len(handler.shared) == 3)
     talk.writer.close()
     await until(lambda: len(handler.cancelled) == 3)
+    await until(lambda: not listening[0]._connections.all)
+
+
+async def test_who_only_stops_sending_is_not_worked_for_for_ever(listening, handler: Handler):
+    talk = await Talk.to(listening[1])
+    talk.send(get("/1") + get("/shared"))
+    talk.writer.write_eof()
+    assert [it.status for it in read_all(await talk.rest())] == [200]
+    assert len(handler.cancelled) == 1
 
 
 async def test_who_only_stops_sending_is_answered(listening, handler: Handler):

@@ -52,7 +52,6 @@ class Connection(asyncio.Protocol):
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._closing = True
         self._waiting.clear()
         self._reader.stop()
         self._connections.discard(self)
@@ -75,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._reader.ended()
         self._pump()
         if self._busy():
-            self._loop.call_later(self._limits.half_closed_seconds, self._cancel)
+            self._loop.call_later(self._limits.half_closed_seconds, self._give_up)
         return self._busy()  # True keeps the way to the client open for the answers
 
     def pause_writing(self) -> None:
@@ -128,10 +127,18 @@ class Connection(asyncio.Protocol):
     def _busy(self) -> bool:
         return bool(self._waiting or self._owed) or self._reader.reading
 
+    def _give_up(self) -> None:
+        """Work no longer for a client who sends no more; what was written already still goes out."""
+        self._cancel()
+        self.transport.close()
+
     def _cancel(self) -> None:
+        """The end of the connection: nobody waits for what is owed."""
+        self._closing = True
         for _, answer in self._owed:
             if isinstance(answer, Later) and answer.found is None:
                 answer.cancel()
+        self._owed.clear()
         if self._streaming is not None:
             self._streaming.cancel()
 
