@@ -16,7 +16,7 @@ import pytest
 import modelyard.agent.servers
 from modelyard.domain.agent_protocol import ModelEventKind, ModelVersion
 from modelyard.domain.names import ReplicaId
-from modelyard.run import commands
+from modelyard.run import commands, shared_memory
 from modelyard.run.programs import Program
 from modelyard.run.replica import ReplicaPorts
 from tests import servers
@@ -121,6 +121,7 @@ async def run(config: str, program: Program, folder: Path) -> AsyncIterator[Repl
     finally:
         for part in (agent, server):
             await part.end(signal.SIGKILL)
+        shared_memory.clear(commands.shared_memory_prefix(folder, REPLICA))
         await scheduler.stop()
         print((folder / "agent.log").read_text(), (folder / "server.log").read_text())  # noqa: T201  # if it fails
 
