@@ -1,5 +1,8 @@
 """A client that we did not write: NVIDIA's tritonclient, over both protocols."""
 
+import queue
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 
 httpclient = pytest.importorskip("tritonclient.http")
 grpcclient = pytest.importorskip("tritonclient.grpc")
+
+DEADLINE = 60
 
 TYPES = {
     "BOOL": np.bool_,
@@ -114,3 +119,19 @@ def module_ready(client) -> bool:
         return bool(client.is_model_ready("nowhere"))
     except InferenceServerException:
         return False
+
+
+def test_a_stream_in_tritons_form_goes_on_after_a_failure(rpc):
+    heard: queue.Queue[tuple[Any, Any]] = queue.Queue()
+    rpc.start_stream(lambda result, error: heard.put((result, error)), headers={"modelyard-stream-form": "triton"})
+    for number, row in enumerate((ROW, ROW[:3], ROW)):
+        given = tensor(grpcclient, "X", "FP32", [row])
+        rpc.async_stream_infer("iris-onnx", [given], request_id=str(number))
+        result, error = heard.get(timeout=DEADLINE)
+        if len(row) == 4:
+            assert error is None
+            assert result.get_response().id == str(number)
+            assert result.as_numpy("label").tolist() == [0]
+        else:
+            assert "shape" in str(error)
+    rpc.stop_stream()

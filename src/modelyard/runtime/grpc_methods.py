@@ -16,12 +16,15 @@ from modelyard.runtime.identity import Identity
 from modelyard.runtime.inference import Inference
 from modelyard.runtime.repository import Repository
 from modelyard.wire.oip import grpc, metadata
-from modelyard.wire.oip.headers import INTERNAL_MODEL, REQUEST_ID
+from modelyard.wire.oip.headers import INTERNAL_MODEL, REQUEST_ID, STREAM_FORM
 from modelyard.wire.oip.nouns import InferResponse
 
 log = logging.getLogger(__name__)
 
+TRITON = "triton"  # a form of streams
+
 Sent: TypeAlias = Mapping[str, str]
+StreamMessage: TypeAlias = grpc.InferResponseMessage | grpc.TritonStreamMessage
 OnMessage: TypeAlias = Callable[[grpc.InferResponseMessage | Exception], None]
 
 
@@ -82,15 +85,33 @@ class GrpcMethods:
 
     async def stream(
         self, messages: AsyncIterator[grpc.InferRequestMessage], sent: Sent
-    ) -> AsyncGenerator[grpc.InferResponseMessage, None]:
-        """The answers to each request, in order: one, unless the model streams. The first failure ends it."""
+    ) -> AsyncGenerator[StreamMessage, None]:
+        """The answers to each request, in order: one, unless the model streams. The first failure ends it.
+
+        In Triton's form a failure is an answer, and the stream goes on; not so where another replica may be asked.
+        """
+        as_triton = sent.get(STREAM_FORM) == TRITON
         async for message in messages:
-            name = served_name(message.model_name, sent)
-            self._repository.get(name, message.model_version)
-            request = grpc.decode_request(message)
-            async with aclosing(self._inference.stream(name, request.version, request)) as answers:
-                async for answer in answers:
-                    yield grpc.encode_response(answer, raw_contents=request.binary)
+            try:
+                async with aclosing(self._answers(message, sent)) as answers:
+                    async for answer in answers:
+                        yield grpc.triton_answer(answer) if as_triton else answer
+            except NotLoaded:
+                raise
+            except Exception as error:
+                if not as_triton:
+                    raise
+                yield grpc.triton_failure(str(refusal(error, sent).error), message.id)
+
+    async def _answers(
+        self, message: grpc.InferRequestMessage, sent: Sent
+    ) -> AsyncGenerator[grpc.InferResponseMessage, None]:
+        name = served_name(message.model_name, sent)
+        self._repository.get(name, message.model_version)
+        request = grpc.decode_request(message)
+        async with aclosing(self._inference.stream(name, request.version, request)) as answers:
+            async for answer in answers:
+                yield grpc.encode_response(answer, raw_contents=request.binary)
 
     async def ServerLive(self, _request: Any, _sent: Sent) -> metadata.ServerLiveResponse:
         return metadata.ServerLiveResponse(live=True)

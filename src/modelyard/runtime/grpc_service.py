@@ -5,7 +5,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from modelyard.runtime.grpc_methods import GrpcMethods, Sent, echoed, refusal
+from modelyard.runtime.grpc_methods import GrpcMethods, Sent, StreamMessage, echoed, refusal
 from modelyard.wire.oip import grpc
 
 
@@ -39,7 +39,7 @@ class GrpcInferenceService:
 
     async def ModelStreamInfer(
         self, requests: AsyncIterator[grpc.InferRequestMessage], context: Any
-    ) -> AsyncIterator[grpc.InferResponseMessage]:
+    ) -> AsyncIterator[StreamMessage]:
         sent = _sent(context)
         begun = False
         try:

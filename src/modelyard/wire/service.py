@@ -67,6 +67,12 @@ def _response_class(method: MethodDescriptor) -> Any:
     return message_factory.GetMessageClass(method.output_type)
 
 
+def _encode(message: Any) -> bytes:
+    """Whatever message it is: a stream may be answered in another form than the contract's."""
+    content: bytes = message.SerializeToString()
+    return content
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """One RPC's messages as bytes; `decode` raises `InvalidInput`."""
@@ -90,7 +96,7 @@ def _codec(method: MethodDescriptor) -> Codec:
         except DecodeError:
             raise errors.InvalidInput(f"the message is no {kind}") from None
 
-    return Codec(decode, _response_class(method).SerializeToString)
+    return Codec(decode, _encode)
 
 
 def handler(service: str, implementation: object) -> grpc.GenericRpcHandler:
@@ -110,7 +116,7 @@ def handler(service: str, implementation: object) -> grpc.GenericRpcHandler:
         handlers[name] = make(
             guard(behaviour),
             request_deserializer=_request_class(method).FromString,
-            response_serializer=_response_class(method).SerializeToString,
+            response_serializer=_encode,
         )
     return grpc.method_handlers_generic_handler(service, handlers)
 

@@ -7,6 +7,7 @@ import orjson
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.wire._pb2.inference import grpc_service_pb2 as pb
+from modelyard.wire._pb2.modelyard.v1 import inference_pb2 as ours
 from modelyard.wire.oip import raw, shapes, typed
 from modelyard.wire.oip.nouns import (
     DTYPES,
@@ -19,6 +20,7 @@ from modelyard.wire.oip.nouns import (
 
 InferRequestMessage: TypeAlias = pb.ModelInferRequest
 InferResponseMessage: TypeAlias = pb.ModelInferResponse
+TritonStreamMessage: TypeAlias = ours.TritonStreamResponse
 
 
 def decode_request(message: InferRequestMessage) -> InferRequest:
@@ -59,6 +61,15 @@ def encode_response(response: InferResponse, *, raw_contents: bool) -> InferResp
     _encode_parameters(response.parameters, message.parameters)
     _encode_tensors(response.outputs, message.outputs, message.raw_output_contents, raw_contents)
     return message
+
+
+def triton_answer(message: InferResponseMessage) -> TritonStreamMessage:
+    return ours.TritonStreamResponse(infer_response=message)
+
+
+def triton_failure(sentence: str, request_id: str) -> TritonStreamMessage:
+    """The id tells the client which of its requests it was."""
+    return ours.TritonStreamResponse(error_message=sentence, infer_response=pb.ModelInferResponse(id=request_id))
 
 
 def _tensors(tensors: Any, raw_contents: Any, kind: str) -> tuple[Tensor, ...]:

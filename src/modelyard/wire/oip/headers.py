@@ -6,4 +6,5 @@ INTERNAL_MODEL = "seldon-internal-model"  # overrides the model's name in path o
 REQUEST_ID = "x-request-id"
 NOT_LOADED = "x-modelyard-not-loaded"  # nothing ran: another replica may be tried
 INSTANCE = "x-modelyard-instance"  # changes with every start of the server
+STREAM_FORM = "modelyard-stream-form"  # "triton": a stream is answered as Triton's clients expect it
 RETRY_AFTER = "retry-after"  # seconds
