@@ -77,7 +77,9 @@ def test_a_load_and_what_came_of_it(batching: Limits | None):
     assert orders.decode(sent(orders.encode(order))) == order
     about = (TensorMetadata("x", "FP32", (-1, 4)),)
     signature = Signature("sklearn", about, about, ("x",))
-    loaded = Loaded(1, "m", "3", signature, batching, Bounds(2, 3), 4096, "note", "a.B", True)
+    loaded = Loaded(
+        1, "m", "3", signature, batching, Bounds(2, 3), 4096, "note", "a.B", True, {"x": (1.5, 2.0, 3.0, 4.0)}
+    )
     assert reports.decode(sent(reports.encode(loaded))) == loaded
 
 

@@ -3,6 +3,7 @@
 import json
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,29 @@ def test_an_example_is_a_valid_request_for_every_datatype(inputs: tuple[TensorMe
 def test_of_a_model_that_does_not_say_what_it_takes_the_example_is_a_request_all_the_same() -> None:
     assert len(rest.decode_request(orjson.dumps(example.request(()))).inputs) == 1
     assert example.shortened(()) == example.request(())
+
+
+def test_what_is_known_of_an_input_stands_in_for_zeros_where_it_fits() -> None:
+    inputs = [TensorMetadata("x", "FP64", (-1, 2)), TensorMetadata("word", "BYTES", (-1,))]
+    (x, word) = example.request(inputs, {"x": (1.5, 2.5), "word": ("Oslo",), "other": (1,)})["inputs"]
+    assert (x["data"], word["data"]) == ([1.5, 2.5], ["Oslo"])
+    (x, word) = example.request(inputs, {"x": (1.5, 2.5, 3.5)})["inputs"]
+    assert (x["data"], word["data"]) == ([0.0, 0.0], [""])
+
+
+@pytest.mark.parametrize(
+    ("value", "datatype", "expected"),
+    [(3.0, "INT64", 3), (3, "FP32", 3.0), (1, "BOOL", True), ("Oslo", "BYTES", "Oslo"), (7, "BYTES", "7")],
+)
+def test_a_value_is_told_in_its_datatype(value: object, datatype: str, expected: object) -> None:
+    found = example.scalar(value, datatype)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "Oslo", None])
+def test_what_is_no_number_is_no_example_of_one(value: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        example.scalar(value, "FP64")
 
 
 def test_a_huge_input_is_whole_where_it_is_sent_and_short_where_it_is_read() -> None:

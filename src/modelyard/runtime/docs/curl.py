@@ -13,7 +13,7 @@ def infer(it: Subject) -> str:
     post = f"curl -sS {shlex.quote(it.url + '/infer')} \\\n  -H 'content-type: application/json'"
     inputs = it.signature.inputs
     if not example.is_long(inputs):
-        return f"{post} \\\n  -d {shlex.quote(json.dumps(example.request(inputs)))}"
+        return f"{post} \\\n  -d {shlex.quote(json.dumps(example.request(inputs, it.example)))}"
     program = f'import json; print(json.dumps({{"inputs": [{", ".join(_python(each) for each in inputs)}]}}))'
     return f"python3 -c {shlex.quote(program)} |\n  {post} \\\n  -d @-"
 

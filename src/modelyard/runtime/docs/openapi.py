@@ -60,7 +60,7 @@ def document(it: Subject) -> Json:
 def _body(it: Subject) -> Json:
     content: Json = {"schema": _ref("InferRequest")}
     if not example.is_long(it.signature.inputs):
-        content["example"] = example.request(it.signature.inputs)
+        content["example"] = example.request(it.signature.inputs, it.example)
     return {"required": True, "content": {"application/json": content}}
 
 

@@ -76,8 +76,8 @@ document.getElementById("send").onclick = async () => {
 
 
 _VALUES = (
-    "Paste this into a shell. The values are zeros and empty texts, to be replaced by yours: a model that knows only "
-    "certain words says so."
+    "Paste this into a shell. The values are an example of what the model takes, or zeros and empty texts where it "
+    "does not tell; they are to be replaced by yours."
 )
 _GUESS = "Paste this into a shell, with the tensors that the model takes: it does not say which."
 
@@ -99,7 +99,7 @@ def page(it: Subject) -> str:
 
 
 def _form(it: Subject) -> str:
-    tensors = example.request(it.signature.inputs)["inputs"]
+    tensors = example.request(it.signature.inputs, it.example)["inputs"]
     lines = ",\n  ".join(json.dumps(each, ensure_ascii=False) for each in tensors)
     request = f'{{"inputs": [\n  {lines}\n]}}'
     # The path is quoted, so that nothing in it ends the script.

@@ -1,23 +1,25 @@
 """The model that is documented, and where whoever asked for it found it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from modelyard.runtime.model import Signature
+from modelyard.wire.oip.example import Values
 from modelyard.wire.oip.headers import MODEL
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """`name`: as the client calls the model. `origin`: scheme and address that the client used. `note`: what the
-    server says of the model, one sentence; empty where it has nothing to say."""
+    server says of the model, one sentence; empty where it has nothing to say. `example`: of its inputs."""
 
     name: str
     origin: str
     version: str
     signature: Signature
     note: str = ""
+    example: Values = field(default_factory=dict)
 
     @property
     def path(self) -> str:

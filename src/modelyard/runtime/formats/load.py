@@ -4,7 +4,7 @@ import contextlib
 import importlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,11 +14,12 @@ from modelyard.runtime import batching, independence
 from modelyard.runtime.batching import Limits
 from modelyard.runtime.bounds import Bounds
 from modelyard.runtime.errors import OutOfMemory
-from modelyard.runtime.formats import artifact, content, extras
+from modelyard.runtime.formats import artifact, content, examples, extras
 from modelyard.runtime.formats.artifact import Found
 from modelyard.runtime.formats.settings import KEYS, Settings
 from modelyard.runtime.independence import Rows
 from modelyard.runtime.model import Model
+from modelyard.wire.oip.example import Values
 from modelyard.wire.oip.loading import NOTHING_ORDERED, LoadOrder
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LoadedModel:
     """`batching`: how far requests may share a call; None: not at all. `bounds`: how many run and wait at a time.
 
     `memory_bytes`, `note`: as in `HeldModel`. `elsewhere`: where it lives in another process.
+    `example`: of its inputs, what its page shows; zeros where nothing is said.
     """
 
     name: str
@@ -54,6 +56,7 @@ class LoadedModel:
     note: str = ""
     bounds: Bounds = Bounds()
     elsewhere: "Elsewhere | None" = None
+    example: Values = field(default_factory=dict)
 
 
 class _BoosterReader(Protocol):
@@ -66,8 +69,9 @@ def load(folder: Path, options: Options, order: LoadOrder = NOTHING_ORDERED) -> 
     try:
         model = _read(found, options)
         limits = _batching(folder.name, model, found.settings) if options.batch else None
+        shown = examples.of(model, folder, found, ask=foreign_code(model) is None)
         bounds, note = _bounds(found.settings, model), _untaken(found, order)
-        return LoadedModel(folder.name, found.version, model, limits, note=note, bounds=bounds)
+        return LoadedModel(folder.name, found.version, model, limits, note=note, bounds=bounds, example=shown)
     except MemoryError:
         raise OutOfMemory(f"{folder.name}: there is not enough memory to load {found.path.name}") from None
 

@@ -41,11 +41,13 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class MlModel:
     """`native`: a format of ours and its file, below the folder. `loader`: the module of the python_function flavour,
-    empty where it has none. `fields` None: there is no signature, or one that cannot be told in tensors."""
+    empty where it has none. `fields` None: there is no signature, or one that cannot be told in tensors. `example`:
+    the file that holds an example of the inputs, empty where there is none."""
 
     native: tuple[str, str] | None
     loader: str
     fields: tuple[Field, ...] | None
+    example: str = ""
 
 
 def parse(text: str) -> MlModel:
@@ -61,7 +63,8 @@ def parse(text: str) -> MlModel:
     function = _object(flavors, "python_function")
     signature = found.get("signature")
     inputs = signature.get("inputs") if isinstance(signature, dict) else None
-    return MlModel(_native(flavors), str(function.get("loader_module", "")), _fields(inputs))
+    example = str(_object(found, "saved_input_example_info").get("artifact_path") or "")
+    return MlModel(_native(flavors), str(function.get("loader_module", "")), _fields(inputs), example)
 
 
 def _native(flavors: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -16,12 +16,12 @@ import sklearn.base  # noqa: F401  # so that no load pays for the import but the
 
 from modelyard.kit.errors import InvalidInput
 from modelyard.runtime.errors import first_line
-from modelyard.runtime.formats import extras, foreign, outputs, sklearn_columns
+from modelyard.runtime.formats import examples, extras, foreign, outputs, sklearn_columns, sklearn_learned
 from modelyard.runtime.formats.frame_columns import Column
 from modelyard.runtime.formats.rows import INPUT, Rows, Table
 from modelyard.runtime.formats.settings import NOTHING, Settings
 from modelyard.runtime.model import Signature
-from modelyard.wire.oip import content_types
+from modelyard.wire.oip import content_types, example
 from modelyard.wire.oip.content_types import Defaults
 from modelyard.wire.oip.nouns import BYTES, DATATYPES, Array, InferRequest, Tensor, TensorMetadata
 
@@ -53,13 +53,17 @@ class SklearnModel:
         methods = [name for name in METHODS if callable(getattr(estimator, name, None))]
         if not methods:
             raise InvalidInput(f"{file} holds a {type(estimator).__name__}, which has no 'predict' or 'transform'")
-        self._table = _table(estimator, file, settings)
+        learned = sklearn_learned.columns(estimator)
+        self._table = _table(estimator, file, settings, of_texts=any(it.text for it in learned))
         self.signature = Signature(
             platform="sklearn",
             inputs=self._table.inputs,
             outputs=tuple(_describe(name, estimator) for name in methods),
             usual=(methods[0],),
         )
+        names = [str(it) for it in getattr(estimator, "feature_names_in_", ())]
+        values = [sklearn_learned.value(it) for it in learned]
+        self.example = examples.placed(self._table.inputs, names, values) if learned else example.NONE
 
     def fit(self, request: InferRequest) -> Mapping[str, Array]:
         return self._table.fit(request)
@@ -88,8 +92,8 @@ def _when_pandas_is_whole(call: Callable[[], Any]) -> Any:
     return call()
 
 
-def _table(estimator: Any, file: str, settings: Settings) -> Table:
-    """How the model takes its rows."""
+def _table(estimator: Any, file: str, settings: Settings, *, of_texts: bool) -> Table:
+    """How the model takes its rows. `of_texts`: whether it learned texts, in some of its columns."""
     columns = sklearn_columns.of_frame(estimator, settings)
     if columns is not None:
         frame = extras.imported("pandas", _frame, why=f"{file} picks its columns by name")
@@ -99,7 +103,8 @@ def _table(estimator: Any, file: str, settings: Settings) -> Table:
     if features is None and sklearn_columns.takes_text(estimator):
         described = TensorMetadata(INPUT, BYTES, (-1,))
     else:
-        described = TensorMetadata(INPUT, "FP64", (-1, -1 if features is None else features))
+        datatype = BYTES if of_texts else "FP64"
+        described = TensorMetadata(INPUT, datatype, (-1, -1 if features is None else features))
     return Rows(features, names, _plain, settings.content_types, settings.described(described, names))
 
 

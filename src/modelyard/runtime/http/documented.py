@@ -20,6 +20,7 @@ def answer(loaded: LoadedModel, name: str, rest: Sequence[str], request: Request
         version=loaded.version,
         signature=loaded.model.signature,
         note=loaded.note,
+        example=loaded.example,
     )
     match rest:
         case []:

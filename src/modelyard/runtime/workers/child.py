@@ -160,6 +160,7 @@ class Worker:
             loaded.note,
             load.foreign_code(loaded.model),
             isinstance(loaded.model, StreamingModel),
+            loaded.example,
         )
 
     def _stream(self, loaded: LoadedModel, request: InferRequest) -> _Stream:

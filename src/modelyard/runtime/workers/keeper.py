@@ -76,6 +76,7 @@ class Keeper:
             loaded.note,
             loaded.bounds,
             elsewhere=model,
+            example=loaded.example,
         )
 
     async def close(self) -> None:

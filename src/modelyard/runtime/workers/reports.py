@@ -1,7 +1,7 @@
 """What a worker answers: JSON with raw tensors beside it, which can be read without running anything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
@@ -15,6 +15,7 @@ from modelyard.runtime.calls import Outcome
 from modelyard.runtime.model import Signature
 from modelyard.runtime.workers.frames import Bytes, Frame
 from modelyard.wire.oip import raw
+from modelyard.wire.oip.example import Values
 from modelyard.wire.oip.nouns import Tensor, TensorMetadata
 
 # The errors that are what they were on the other side; any other becomes the base of all.
@@ -37,6 +38,7 @@ class Loaded:
     note: str = ""
     foreign: str | None = None
     streams: bool = False
+    example: Values = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def encode(report: Report) -> Frame:
                 "note": report.note,
                 "foreign": report.foreign,
                 "streams": report.streams,
+                "example": report.example,
             }
         case Answered():
             said["answers"] = [_outcome(it, buffers) for it in report.outcomes]
@@ -165,6 +168,7 @@ def _loaded(report_id: int, said: Mapping[str, Any]) -> Loaded:
         str(said["note"]),
         said["foreign"],
         bool(said["streams"]),
+        {str(name): tuple(values) for name, values in said["example"].items()},
     )
 
 
