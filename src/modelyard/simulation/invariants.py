@@ -1,7 +1,7 @@
 """The invariants of docs/architecture.md, checked on the whole cluster after every step and at the end."""
 
-from modelyard.agent.machine import MEASURE_PARTS
 from modelyard.agent.phases import Phase as AgentPhase
+from modelyard.agent.sizing import MEASURE_PARTS
 from modelyard.domain.agent_protocol import OperationKind
 from modelyard.domain.model import Model
 from modelyard.domain.names import ReplicaId, VersionId
