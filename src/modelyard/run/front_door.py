@@ -8,7 +8,7 @@ from pathlib import Path
 from modelyard.agent import door_files
 from modelyard.kit import errors
 from modelyard.proxy.envoy import door_bootstrap, process
-from modelyard.run.gateway import LEVELS, split_address
+from modelyard.run.gateway import LEVELS, become, split_address
 
 # A door has one server behind it. One thread carries some 10,000 requests/s; more only share out what one could do.
 MOST_THREADS = 4
@@ -17,27 +17,25 @@ MOST_THREADS = 4
 def main(arguments: list[str] | None = None) -> int:
     """Returns only where it could not start."""
     options = _parser().parse_args(arguments)
-    try:
-        host, http_port = split_address(options.http, "--http")
-        grpc_host, grpc_port = split_address(options.grpc, "--grpc")
-        if grpc_host != host:
-            raise errors.InvalidInput(f"--http {options.http} and --grpc {options.grpc}: give the same host")
-        where = door_files.sockets(Path(options.agent_folder))
-        settings = door_bootstrap.Settings(
-            door_id=options.id,
-            listen_host=host,
-            http_port=http_port,
-            grpc_port=grpc_port,
-            control=str(where.control),
-            admin=str(where.admin),
-        )
-        folder = where.admin.parent
-        command = process.prepare_door(settings, folder, concurrency=options.concurrency, log_level=options.log_level)
-    except errors.ModelyardError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stderr.flush()
-    return os.execv(command[0], command)
+    return become(lambda: _command(options))
+
+
+def _command(options: argparse.Namespace) -> list[str]:
+    host, http_port = split_address(options.http, "--http")
+    grpc_host, grpc_port = split_address(options.grpc, "--grpc")
+    if grpc_host != host:
+        raise errors.InvalidInput(f"--http {options.http} and --grpc {options.grpc}: give the same host")
+    where = door_files.sockets(Path(options.agent_folder))
+    settings = door_bootstrap.Settings(
+        door_id=options.id,
+        listen_host=host,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        control=str(where.control),
+        admin=str(where.admin),
+    )
+    folder = where.admin.parent
+    return process.prepare_door(settings, folder, concurrency=options.concurrency, log_level=options.log_level)
 
 
 def _parser() -> argparse.ArgumentParser:

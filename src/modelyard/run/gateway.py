@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from modelyard.kit import errors
@@ -15,25 +16,34 @@ LEVELS = ("trace", "debug", "info", "warning", "error", "critical", "off")
 def main(arguments: list[str] | None = None) -> int:
     """Returns only where it could not start."""
     options = _parser().parse_args(arguments)
+    return become(lambda: _command(options))
+
+
+def become(command: Callable[[], list[str]]) -> int:
+    """The same process goes on as the program. Returns only where `command` raises, or cannot be run."""
     try:
-        listen_host, listen_port = split_address(options.listen, "--listen")
-        xds_host, xds_port = split_address(options.xds, "--xds")
-        settings = bootstrap.Settings(
-            gateway_id=options.id,
-            listen_host=listen_host,
-            listen_port=listen_port,
-            xds_host=xds_host,
-            xds_port=xds_port,
-            admin_port=options.admin_port,
-            machine=machine_id(),
-        )
-        folder = Path(options.state_dir) / "gateway"
-        command = process.prepare(settings, folder, concurrency=options.concurrency, log_level=options.log_level)
+        found = command()
     except errors.ModelyardError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     sys.stderr.flush()
-    return os.execv(command[0], command)
+    return os.execv(found[0], found)
+
+
+def _command(options: argparse.Namespace) -> list[str]:
+    listen_host, listen_port = split_address(options.listen, "--listen")
+    xds_host, xds_port = split_address(options.xds, "--xds")
+    settings = bootstrap.Settings(
+        gateway_id=options.id,
+        listen_host=listen_host,
+        listen_port=listen_port,
+        xds_host=xds_host,
+        xds_port=xds_port,
+        admin_port=options.admin_port,
+        machine=machine_id(),
+    )
+    folder = Path(options.state_dir) / "gateway"
+    return process.prepare(settings, folder, concurrency=options.concurrency, log_level=options.log_level)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from envoy.config.core.v3 import base_pb2
-from envoy.config.route.v3 import route_components_pb2, route_pb2, scoped_route_pb2
+from envoy.config.route.v3 import route_components_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
 from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.type.matcher.v3 import regex_pb2
-from google.protobuf import any_pb2, duration_pb2, wrappers_pb2
+from google.protobuf import any_pb2, duration_pb2
 
 from modelyard.proxy.desired import Route
 from modelyard.proxy.envoy import clusters
 from modelyard.proxy.envoy.door_scripts import NAME_METADATA, SERVER_SCOPE
-from modelyard.proxy.envoy.resource import SCOPE_TYPE, Resource, resource
-from modelyard.proxy.envoy.scopes import INTERNAL_MODEL_HEADER
+from modelyard.proxy.envoy.resource import Resource
+from modelyard.proxy.envoy.scopes import INTERNAL_MODEL_HEADER, scope
 
 LUA = "envoy.filters.http.lua"
 HOLD = "envoy.filters.http.ext_authz"
@@ -36,22 +36,8 @@ def build(model: str, route: Route) -> Resource:
     (variant,) = route.variants
     http, grpc = (clusters.name(variant.replica_set, protocol) for protocol in (clusters.HTTP, clusters.GRPC))
     routes = [] if model == SERVER_SCOPE else list(_model_routes(route, http, grpc))
-    message = scoped_route_pb2.ScopedRouteConfiguration(
-        name=model,
-        key=scoped_route_pb2.ScopedRouteConfiguration.Key(
-            fragments=[scoped_route_pb2.ScopedRouteConfiguration.Key.Fragment(string_key=model)]
-        ),
-        route_configuration=route_pb2.RouteConfiguration(
-            name=model,
-            virtual_hosts=[
-                route_components_pb2.VirtualHost(
-                    name=model, domains=["*"], routes=[*routes, *_server_routes(http, grpc)]
-                )
-            ],
-            validate_clusters=wrappers_pb2.BoolValue(value=True),
-        ),
-    )
-    return resource(model, SCOPE_TYPE, message, {http, grpc})
+    host = route_components_pb2.VirtualHost(name=model, domains=["*"], routes=[*routes, *_server_routes(http, grpc)])
+    return scope(host, {http, grpc})
 
 
 def _model_routes(route: Route, http: str, grpc: str) -> Iterator[route_components_pb2.Route]:

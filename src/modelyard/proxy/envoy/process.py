@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelyard.kit import errors
 from modelyard.proxy.envoy import bootstrap, door_bootstrap
+from modelyard.proxy.envoy.bootstrap_parts import Json
 
 BOOTSTRAP = "envoy.json"
 ADMIN_ADDRESS = "admin-address"
@@ -56,7 +57,7 @@ def prepare_door(
     return [*command, "--component-log-level", "misc:critical"]
 
 
-def _write(document: bootstrap.Json, folder: Path) -> Path:
+def _write(document: Json, folder: Path) -> Path:
     file = folder / BOOTSTRAP
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ Inside: sticky routes first (`x-seldon-route` names a variant), then the share-o
 REST (prefix /v2) and once for gRPC.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2, route_pb2, scoped_route_pb2
@@ -25,28 +25,32 @@ RETRIES = 4
 
 
 def build(model: str, route: Route) -> Resource:
-    message = scoped_route_pb2.ScopedRouteConfiguration(
+    host = route_components_pb2.VirtualHost(
         name=model,
+        domains=["*"],
+        routes=list(_routes(route)),
+        retry_policy=_RETRY_POLICY,
+        response_headers_to_remove=[NOT_LOADED_HEADER],
+    )
+    named = {clusters.name(variant.replica_set, protocol) for variant in route.variants for protocol, _ in PREFIXES}
+    return scope(host, named)
+
+
+def scope(host: route_components_pb2.VirtualHost, named: Set[str]) -> Resource:
+    """Found by the name of `host`. `named`: the clusters that its routes go to."""
+    message = scoped_route_pb2.ScopedRouteConfiguration(
+        name=host.name,
         key=scoped_route_pb2.ScopedRouteConfiguration.Key(
-            fragments=[scoped_route_pb2.ScopedRouteConfiguration.Key.Fragment(string_key=model)]
+            fragments=[scoped_route_pb2.ScopedRouteConfiguration.Key.Fragment(string_key=host.name)]
         ),
         route_configuration=route_pb2.RouteConfiguration(
-            name=model,
-            virtual_hosts=[
-                route_components_pb2.VirtualHost(
-                    name=model,
-                    domains=["*"],
-                    routes=list(_routes(route)),
-                    retry_policy=_RETRY_POLICY,
-                    response_headers_to_remove=[NOT_LOADED_HEADER],
-                )
-            ],
+            name=host.name,
+            virtual_hosts=[host],
             # Refused rather than accepted and answered by 503: what Envoy ACKs can be served.
             validate_clusters=wrappers_pb2.BoolValue(value=True),
         ),
     )
-    named = {clusters.name(variant.replica_set, protocol) for variant in route.variants for protocol, _ in PREFIXES}
-    return resource(model, SCOPE_TYPE, message, named)
+    return resource(host.name, SCOPE_TYPE, message, named)
 
 
 def _routes(route: Route) -> Iterator[route_components_pb2.Route]:
