@@ -183,13 +183,28 @@ def test_tritonclient_over_http(gateway: str, binary: bool):
 
 
 def test_tritonclient_over_grpc(gateway: str):
-    """Not its streams: it takes the answers of ModelStreamInfer for messages that only Triton sends."""
     with grpcclient.InferenceServerClient(gateway) as client:
         sent = grpcclient.InferInput("X", [2, 4], "FP32")
         sent.set_data_from_numpy(IRIS)
         for compression in (None, "gzip"):
             answer = client.infer("iris", [sent], headers={"seldon-model": "iris"}, compression_algorithm=compression)
             assert answer.as_numpy("label").tolist() == [0, 2]
+
+
+def test_tritonclient_streams_when_it_says_which_answers_it_reads(gateway: str):
+    heard: queue.Queue[tuple[object, object]] = queue.Queue()
+    with grpcclient.InferenceServerClient(gateway) as client:
+        sent = grpcclient.InferInput("X", [2, 4], "FP32")
+        sent.set_data_from_numpy(IRIS)
+        headers = {"seldon-model": "iris", "modelyard-stream-form": "triton"}
+        client.start_stream(lambda result, error: heard.put((result, error)), headers=headers)
+        for number in range(3):
+            client.async_stream_infer("iris", [sent], request_id=str(number))
+            result, error = heard.get(timeout=WAIT)
+            assert error is None
+            assert result.get_response().id == str(number)
+            assert result.as_numpy("label").tolist() == [0, 2]
+        client.stop_stream()
 
 
 def curl(*arguments: str, data: bytes) -> bytes:
