@@ -62,7 +62,7 @@ class SchedulerCalls:
     async def load(
         self,
         name: str,
-        uri: str,
+        uri: str | os.PathLike[str],
         *,
         requires: Iterable[str] = (),
         memory: int | str | None = None,
@@ -84,7 +84,7 @@ class SchedulerCalls:
         if problem := counts.problem():
             raise InvalidInput(problem)
         spec = ModelSpec(
-            artifact=Artifact(uri, artifact_version, encode_storage(secret or "")),
+            artifact=Artifact(os.fspath(uri), artifact_version, encode_storage(secret or "")),
             requirements=frozenset(requires),
             memory_bytes=None if memory is None else parse_bytes(memory),
             server=check_name(server) if server else None,
