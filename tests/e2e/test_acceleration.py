@@ -1,8 +1,5 @@
 """A model that asks to be compiled, from a line of YAML through the gateway to `describe`."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import joblib
 import numpy as np
 import pytest
@@ -28,13 +25,6 @@ spec:
       value: onnx
 ---
 """
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 def test_a_manifest_asks_for_it_and_describe_tells_what_came_of_it(yard: Yard) -> None:

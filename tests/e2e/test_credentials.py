@@ -3,8 +3,6 @@
 import asyncio
 import base64
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +14,6 @@ from tests.e2e.yard import Yard, until
 pytestmark = pytest.mark.e2e
 
 PLANTED = "planted"
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 def load(yard: Yard, name: str, uri: str, config: object = None) -> None:

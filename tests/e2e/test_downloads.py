@@ -3,8 +3,6 @@
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +14,6 @@ from tests.e2e.yard import Yard, until
 pytestmark = pytest.mark.e2e
 
 LARGE = 48 << 20
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 class InThread:

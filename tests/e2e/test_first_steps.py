@@ -1,8 +1,6 @@
 """What the README tells to do, word by word, from a directory that is not the repository."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,13 +9,6 @@ from tests.e2e.yard import EXAMPLES, Yard, assert_nothing_left
 pytestmark = pytest.mark.e2e
 
 REQUEST = {"inputs": [{"name": "X", "datatype": "FP32", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2]}]}
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 def test_from_two_manifests_to_answers_and_back_to_nothing(yard: Yard) -> None:

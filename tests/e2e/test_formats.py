@@ -1,8 +1,5 @@
 """Each format from a line of YAML to answers through the gateway; and what `describe` says of what cannot be served."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import catboost
 import joblib
 import numpy as np
@@ -45,13 +42,6 @@ spec:
   memory: 2Mi
 ---
 """
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 def apply(yard: Yard, *models: tuple[str, str]) -> None:

@@ -1,7 +1,6 @@
 """What models really take, through the whole system: shown, placed by, and acted upon."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import joblib
@@ -12,13 +11,6 @@ from sklearn.linear_model import LinearRegression
 from tests.e2e.yard import Yard, until
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 def large_model(folder: Path, mebibytes: int) -> str:

@@ -1,7 +1,7 @@
 """A model trained here, uploaded, applied with a secret, and answered through the gateway: for each kind of storage."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import joblib
@@ -27,13 +27,6 @@ spec:
   requirements: [sklearn]
   memory: 2Mi
 """
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 def keep_secret(folder: Path, name: str, config: Mapping[str, object]) -> None:

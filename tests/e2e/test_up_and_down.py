@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,6 @@ from tests.e2e.yard import (
 )
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    it = Yard(tmp_path)
-    yield it
-    it.end()
 
 
 def test_down_leaves_nothing_behind_and_the_state_survives(yard: Yard) -> None:
