@@ -4,9 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
@@ -40,7 +43,21 @@ def test_what_an_input_example_of_mlflow_says(
     assert examples.of_mlflow(inputs, said) == expected
 
 
+class Nonsense:
+    """Has what pipelines have, and none of it works."""
+
+    steps = 3
+
+    def predict(self, _rows: Any) -> Any:
+        return None
+
+
+def wordy() -> Any:
+    return make_pipeline(OneHotEncoder(), LogisticRegression())
+
+
 WORDS = np.array([["red", "S"], ["green", "L"]], dtype=object)
+MANY = np.concatenate([WORDS] * 4)
 ROWS = np.array([[1.0, 10.0], [3.0, 30.0]])
 
 
@@ -52,11 +69,30 @@ ROWS = np.array([[1.0, 10.0], [3.0, 30.0]])
         (make_pipeline(OneHotEncoder(), LogisticRegression()).fit([[7.25], [9.125]], [0, 1]), [9.125]),
         (make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, [0, 1]), [2.5, 25.0]),
         (make_pipeline(CountVectorizer(), LogisticRegression()).fit(["one", "two"], [0, 1]), ["one two"]),
+        (CalibratedClassifierCV(wordy(), cv=2).fit(MANY, [0, 1] * 4), ["green", "L"]),
+        (VotingClassifier([("p", wordy())]).fit(MANY, [0, 1] * 4), ["green", "L"]),
+        (GridSearchCV(wordy(), {}, cv=2).fit(MANY, [0, 1] * 4), ["green", "L"]),
+        (TransformedTargetRegressor(make_pipeline(OneHotEncoder(), Ridge())).fit(WORDS, [0, 1]), ["green", "L"]),
         (RandomForestClassifier(3).fit(ROWS, [0, 1]), []),
         (make_pipeline(FunctionTransformer(), LogisticRegression()).fit(ROWS, [0, 1]), [0.0, 0.0]),
         (object(), []),
+        (Nonsense(), []),
     ],
-    ids=["categories", "encoder", "numbers as categories", "scaler", "texts", "forest", "function", "anything"],
+    ids=[
+        "categories",
+        "encoder",
+        "numbers as categories",
+        "scaler",
+        "texts",
+        "calibrated",
+        "voting",
+        "searched",
+        "transformed target",
+        "forest",
+        "function",
+        "anything",
+        "nonsense",
+    ],
 )
 def test_an_example_is_made_of_what_the_first_steps_learned(model: Any, expected: list[Any]) -> None:
     assert [sklearn_learned.value(it) for it in sklearn_learned.columns(model)] == expected

@@ -9,17 +9,21 @@ from modelyard.wire.oip.example import Scalar
 _MOST_WORDS = 3  # of a sentence
 
 
+# Where a model keeps the fitted one, or several, to which it passes its columns on.
+_WITHIN = ("best_estimator_", "regressor_", "estimators_", "calibrated_classifiers_", "estimator")
+_MOST_DEPTH = 5
+
+
 def columns(estimator: Any) -> list[Column]:
     """One for each column that the model takes; none where it does not tell."""
-    steps = _before_the_last(estimator)
-    if steps is None:
-        return []
     try:
-        return domain.of(steps)
+        steps = _before_the_last(estimator)
+        found = domain.of(steps) if steps is not None else []
     except MemoryError:
         raise
-    except Exception:  # of steps that are users' own anything may come, and an example is not worth a load
+    except Exception:  # of what is users' own anything may come, and an example is not worth a load
         return []
+    return found if getattr(estimator, "n_features_in_", len(found)) == len(found) else []
 
 
 def value(column: Column) -> Scalar:
@@ -34,7 +38,20 @@ def value(column: Column) -> Scalar:
 
 def _before_the_last(estimator: Any) -> Any:
     """The last step takes any numbers, and to go through its trees may take long."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if hasattr(estimator, "steps") and hasattr(estimator, "predict"):
-        return estimator[:-1] if len(estimator.steps) > 1 else None
-    return estimator if hasattr(estimator, "transform") and not hasattr(estimator, "predict") else None
+    for _ in range(_MOST_DEPTH):
+        if hasattr(estimator, "steps") and hasattr(estimator, "predict"):
+            return estimator[:-1] if len(estimator.steps) > 1 else None
+        if hasattr(estimator, "transform") and not hasattr(estimator, "predict"):
+            return estimator
+        estimator = _within(estimator)
+    return None
+
+
+def _within(estimator: Any) -> Any:
+    for name in _WITHIN:
+        found = getattr(estimator, name, None)
+        if isinstance(found, list):
+            found = next(iter(found), None)
+        if found is not None:
+            return found
+    return None
