@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -186,8 +187,8 @@ async def test_a_full_disk_is_named(cache: Artifacts, monkeypatch: pytest.Monkey
     # /dev/full answers every write with "no space left": the kernel's own error, without a full disk.
     original = os.open
 
-    def to_full(path: Path, flags: int, *more: int) -> int:
-        return original("/dev/full" if Path(path).name == "model.onnx" else path, flags, *more)
+    def to_full(path: Path, flags: int, *more: int, **options: Any) -> int:
+        return original("/dev/full" if Path(path).name == "model.onnx" else path, flags, *more, **options)
 
     monkeypatch.setattr(os, "open", to_full)
     monkeypatch.setattr(os, "pwrite", lambda descriptor, chunk, _offset: os.write(descriptor, chunk))
