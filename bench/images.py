@@ -16,7 +16,9 @@ from modelyard.wire.oip import rest
 from modelyard.wire.oip.headers import BINARY_HEADER_LENGTH
 from modelyard.wire.oip.nouns import InferRequest, RequestedOutput, Tensor
 
-TITLE = "A picture, 1 x 224 x 224 x 3 in FP32, its mean asked for: 16 in flight"
+TITLE = (
+    "A picture, 1 x 224 x 224 x 3 in FP32, its first number asked for (so that the model costs nothing): 16 in flight"
+)
 ROUNDS, SECONDS, CONNECTIONS = 5, 2.0, 16
 TARGET = 50
 
@@ -27,9 +29,9 @@ def run() -> Iterable[Row]:
         return
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as folder, contextlib.ExitStack() as stack:
         scratch = Path(folder)
-        _write_model(scratch / "models" / "mean")
+        _write_model(scratch / "models" / "first")
         runtime = stack.enter_context(_ours.started(scratch / "models"))
-        _ours.load(runtime, "mean")
+        _ours.load(runtime, "first")
         figures: dict[bool, list[float]] = {True: [], False: []}
         for turn in range(ROUNDS + 1):
             for binary in (True, False) if turn % 2 else (False, True):
@@ -45,11 +47,11 @@ def run() -> Iterable[Row]:
 
 def _write_model(folder: Path) -> None:
     picture = helper.make_tensor_value_info("picture", TensorProto.FLOAT, [None, 224, 224, 3])
-    mean = helper.make_tensor_value_info("mean", TensorProto.FLOAT, [None, 1])
-    flat = helper.make_node("Flatten", ["picture"], ["flat"], axis=1)
-    node = helper.make_node("ReduceMean", ["flat", "axes"], ["mean"], keepdims=1)
-    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
-    graph = helper.make_graph([flat, node], "mean", [picture], [mean], [axes])
+    first = helper.make_tensor_value_info("first", TensorProto.FLOAT, [None, 1, 1, 1])
+    bounds = {"starts": [0, 0, 0], "ends": [1, 1, 1], "axes": [1, 2, 3]}
+    constants = [helper.make_tensor(name, TensorProto.INT64, [3], values) for name, values in bounds.items()]
+    node = helper.make_node("Slice", ["picture", *bounds], ["first"])
+    graph = helper.make_graph([node], "first", [picture], [first], constants)
     folder.mkdir(parents=True)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
@@ -57,12 +59,12 @@ def _write_model(folder: Path) -> None:
 
 def _ask(port: int, *, binary: bool) -> Ask:
     picture = np.random.default_rng(0).random((1, 224, 224, 3), dtype=np.float32)
-    request = InferRequest((Tensor("picture", "FP32", picture),), (RequestedOutput("mean"),))
+    request = InferRequest((Tensor("picture", "FP32", picture),), (RequestedOutput("first"),))
     body = rest.encode_request(request, binary_inputs=binary)
     headers = {"content-type": "application/octet-stream" if binary else "application/json"}
     if body.json_bytes is not None:
         headers[BINARY_HEADER_LENGTH] = str(body.json_bytes)
-    return Ask(port, "/v2/models/mean/infer", body.content, headers)
+    return Ask(port, "/v2/models/first/infer", body.content, headers)
 
 
 if __name__ == "__main__":
