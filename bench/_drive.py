@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+JSON = {"content-type": "application/json"}
 GRPC = {"content-type": "application/grpc", "te": "trailers"}
 WRK, H2LOAD = shutil.which("wrk"), shutil.which("h2load")
 

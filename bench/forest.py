@@ -6,7 +6,6 @@ both run what waits as one call.
 
 import contextlib
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ import numpy as np
 
 from bench import _drive, _models, _ours
 from bench._drive import Ask
+from bench._figures import median, ratio_of
 from bench.table import Row, show
 from modelyard.runtime.acceleration import check, work
 from modelyard.runtime.acceleration.compiled import CompiledModel
@@ -55,8 +55,8 @@ def _calls(file: Path) -> Iterable[Row]:
                 model.predict(inputs, ["predict"])
             if turn:  # the first round warms up
                 seconds[name].append((time.perf_counter() - begun) / CALLS[name])
-    ratio = _ratio(seconds["native"], seconds["compiled"])
-    figures = f"{_median(seconds['native']) * 1e3:.1f} ms against {_median(seconds['compiled']) * 1e6:.0f} µs"
+    ratio = ratio_of(seconds["native"], seconds["compiled"])
+    figures = f"{median(seconds['native']) * 1e3:.1f} ms against {median(seconds['compiled']) * 1e6:.0f} µs"
     yield Row("call of the model: native ÷ compiled", f"{ratio:.0f} × ({figures})", "≥ 100 ×", ratio >= 100)
 
 
@@ -78,17 +78,9 @@ def _requests(stack: contextlib.ExitStack, scratch: Path, file: Path) -> Iterabl
             rate, _ = _drive.requests_per_second(ask, CONNECTIONS, SECONDS, scratch)
             if turn:
                 rates[name].append(rate)
-    ratio = _ratio(rates["compiled"], rates["native"])
-    figures = f"{_median(rates['compiled']):,.0f} against {_median(rates['native']):,.0f}"
+    ratio = ratio_of(rates["compiled"], rates["native"])
+    figures = f"{median(rates['compiled']):,.0f} against {median(rates['native']):,.0f}"
     yield Row("requests/s at 16 in flight: compiled ÷ native", f"{ratio:.1f} × ({figures})", "≥ 10 ×", ratio >= 10)
-
-
-def _median(figures: list[float]) -> float:
-    return statistics.median(figures)
-
-
-def _ratio(above: list[float], below: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,6 @@ needs a core of its own: where server and load fill the machine already, it take
 import contextlib
 import json
 import os
-import re
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +20,9 @@ import psutil
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from bench import _drive
+from bench._drive import Ask, requests_per_second
+from bench._figures import median, ratio_of
 from bench.table import Row, show
 from modelyard.run import ports, system
 from modelyard.run.system import System
@@ -33,7 +33,6 @@ TITLE = "The front door before MLServer and Triton: one row, 16 in flight, direc
 ROUNDS, SECONDS, CONNECTIONS = 5, 3, 16
 INSTALL_SECONDS = 900
 LEAST = 0.8
-PROGRAMS = ("wrk", "h2load")
 
 IDENTITY = """
 import triton_python_backend_utils as pb_utils
@@ -78,78 +77,53 @@ class _Way:
 
 
 def run() -> Iterable[Row]:
-    if missing := [it for it in PROGRAMS if shutil.which(it) is None]:
-        yield Row("skipped", f"needs {' and '.join(missing)}")
+    if lacking := _drive.missing():
+        yield Row("this bench", lacking)
         return
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as scratch, _system(Path(scratch)) as running:
         yield Row("others on the machine", f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         for config, model in (("mlserver", "iris_1"), ("triton", "same_1")):
-            load = _Load(Path(scratch), model)
             for protocol in ("http", "grpc"):
-                way = _measured(running, config, protocol, load)
+                way = _measured(running, config, protocol, model, Path(scratch))
                 yield from _rows(f"{config} {'REST' if protocol == 'http' else 'gRPC'}", way)
 
 
 def _rows(what: str, way: _Way) -> Iterator[Row]:
-    ratio = statistics.median(a / b for a, b in zip(way.door, way.direct, strict=True))
-    yield Row(f"{what}: requests/s directly", f"{statistics.median(way.direct):,.0f}")
-    yield Row(f"{what}: requests/s through the door", f"{statistics.median(way.door):,.0f}")
+    ratio = ratio_of(way.door, way.direct)
+    yield Row(f"{what}: requests/s directly", f"{median(way.direct):,.0f}")
+    yield Row(f"{what}: requests/s through the door", f"{median(way.door):,.0f}")
     yield Row(f"{what}: through the door ÷ directly", f"{ratio:.2f}", f"at least {LEAST}", ratio >= LEAST)
-    yield Row(f"{what}: CPU of the door per request", f"{statistics.median(way.cpu_us):.0f} µs")
+    yield Row(f"{what}: CPU of the door per request", f"{median(way.cpu_us):.0f} µs")
 
 
-def _measured(running: System, config: str, protocol: str, load: "_Load") -> _Way:
+def _measured(running: System, config: str, protocol: str, model: str, scratch: Path) -> _Way:
     parts = {part.name: part for part in running.parts}
     server, door = parts[f"runtime-{config}-0"], parts[f"door-{config}-0"]
     process, way = psutil.Process(door.pid), _Way()
     for turn in range(ROUNDS + 1):
-        direct = load.per_second(protocol, server.ports[protocol])
+        direct, _ = requests_per_second(_ask(protocol, server.ports[protocol], model), CONNECTIONS, SECONDS, scratch)
         before = sum(process.cpu_times()[:2])
-        through = load.per_second(protocol, door.ports[protocol])
+        ask = _ask(protocol, door.ports[protocol], model)
+        through, answers = requests_per_second(ask, CONNECTIONS, SECONDS, scratch)
         used = sum(process.cpu_times()[:2]) - before
         if turn:  # the first round warms up
             way.direct.append(direct)
             way.door.append(through)
-            way.cpu_us.append(used / (through * SECONDS) * 1e6)
+            way.cpu_us.append(used / answers * 1e6)
     return way
 
 
-class _Load:
-    def __init__(self, scratch: Path, model: str) -> None:
-        self._model = model
-        self._script, self._frame = scratch / f"{model}.lua", scratch / f"{model}.frame"
-        body = json.dumps(BODY)
-        self._script.write_text(
-            f"wrk.method = 'POST'\nwrk.body = '{body}'\n"
-            "wrk.headers['content-type'] = 'application/json'\n"
-            f"wrk.headers['seldon-internal-model'] = '{model}'\n"
-        )
-        self._frame.write_bytes(_frame(model))
-
-    def per_second(self, protocol: str, port: int) -> float:
-        address = f"http://127.0.0.1:{port}"
-        if protocol == "http":
-            url = f"{address}/v2/models/{self._model}/infer"
-            flags = ("-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", str(self._script))
-            out = subprocess.check_output(["wrk", *flags, url], text=True)
-            assert "Non-2xx" not in out, out
-            found = re.search(r"Requests/sec:\s+([\d.]+)", out)
-        else:
-            url = f"{address}/inference.GRPCInferenceService/ModelInfer"
-            flags = (f"-c{CONNECTIONS}", "-m1", f"-D{SECONDS}", "-d", str(self._frame))
-            headers = ("content-type: application/grpc", "te: trailers", f"seldon-internal-model: {self._model}")
-            given = [it for header in headers for it in ("-H", header)]
-            out = subprocess.check_output(["h2load", *flags, *given, url], text=True)
-            assert re.search(r"(?<!\d)0 failed, 0 errored", out), out
-            found = re.search(r"finished in .*?, ([\d.]+) req/s", out)
-        assert found, out
-        return float(found[1])
+def _ask(protocol: str, port: int, model: str) -> Ask:
+    named = {"seldon-internal-model": model}
+    if protocol == "http":
+        return Ask(port, f"/v2/models/{model}/infer", json.dumps(BODY).encode(), {**_drive.JSON, **named})
+    return Ask(port, "/inference.GRPCInferenceService/ModelInfer", _message(model), named, grpc=True)
 
 
-def _frame(model: str) -> bytes:
+def _message(model: str) -> bytes:
     request = InferRequest((Tensor("x", "FP32", np.array(ROW, np.float32)),), model=model)
     message: bytes = oip_grpc.encode_request(request).SerializeToString()
-    return b"\0" + len(message).to_bytes(4, "big") + message
+    return message
 
 
 @contextlib.contextmanager

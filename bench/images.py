@@ -1,7 +1,6 @@
 """A picture of 1 x 224 x 224 x 3 numbers through the built-in runtime: as JSON, and by the binary tensor extension."""
 
 import contextlib
-import statistics
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from onnx import TensorProto, helper
 
 from bench import _drive, _ours
 from bench._drive import Ask
+from bench._figures import median, ratio_of
 from bench.table import Row, show
 from modelyard.wire.oip import rest
 from modelyard.wire.oip.headers import BINARY_HEADER_LENGTH
@@ -39,9 +39,9 @@ def run() -> Iterable[Row]:
                 rate, _ = _drive.requests_per_second(ask, CONNECTIONS, SECONDS, scratch)
                 if turn:  # the first round warms up
                     figures[binary].append(rate)
-        ratio = statistics.median(a / b for a, b in zip(figures[True], figures[False], strict=True))
-        yield Row("requests/s, binary", f"{statistics.median(figures[True]):,.0f}")
-        yield Row("requests/s, JSON", f"{statistics.median(figures[False]):,.1f}")
+        ratio = ratio_of(figures[True], figures[False])
+        yield Row("requests/s, binary", f"{median(figures[True]):,.0f}")
+        yield Row("requests/s, JSON", f"{median(figures[False]):,.1f}")
         yield Row("binary ÷ JSON", f"{ratio:.0f} ×", f"≥ {TARGET} ×", ratio >= TARGET)
 
 

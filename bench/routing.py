@@ -6,7 +6,6 @@ machine meets all alike. CPU per request: the CPU time of the Envoy process over
 
 import asyncio
 import contextlib
-import socket
 import statistics
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from bench._ports import free_ports
 from bench.table import Row, show
 from modelyard.proxy.desired import Changes, Endpoint, Outcome, Route, Variant
 from modelyard.proxy.envoy import bootstrap, process
@@ -120,7 +120,7 @@ async def _system(models: int, upstream: int) -> AsyncIterator[_System]:
     routes = {f"m{number}": _route(f"m{number}") for number in range(models)}
     driver.apply(Changes(1, {"local:0": {"local/0": Endpoint("127.0.0.1", upstream, upstream)}}, routes))
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as folder:
-        port = _free_port()
+        (port,) = free_ports(1)
         settings = bootstrap.Settings("bench", "127.0.0.1", port, "127.0.0.1", control)
         command = process.prepare(settings, Path(folder), concurrency=1, log_level="error")
         start = time.perf_counter()
@@ -166,13 +166,6 @@ async def _cpu_per_request(system: _System) -> float:
     answers, failures = map(int, out.split())
     assert failures == 0, f"{failures} of {answers} requests failed"
     return used / answers * 1e6
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

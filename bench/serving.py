@@ -8,9 +8,8 @@ answers it gave. Ours answers by ONNX, compiled from the very file that the othe
 import contextlib
 import os
 import shutil
-import statistics
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ import grpc
 import numpy as np
 
 from bench import _drive, _gateway, _models, _ours, _peers, _venvs
-from bench._drive import Ask
+from bench._drive import JSON, Ask
+from bench._figures import median, ratio_of
 from bench._peers import MODEL, Running
 from bench.table import Row, show
 from modelyard.wire.oip import grpc as oip
@@ -30,7 +30,6 @@ ROUNDS, SECONDS, CONNECTIONS = int(os.environ.get("MODELYARD_BENCH_ROUNDS", "5")
 REST, GRPC = "REST", "gRPC"
 DIRECT, GATEWAY = "direct", "behind Envoy"
 OURS, NATIVE, MLSERVER = "ours", "ours, scikit-learn", "MLServer"
-JSON = {"content-type": "application/json"}
 BODY = b'{"inputs":[{"name":"predict","shape":[1,4],"datatype":"FP64","data":[5.1,3.5,1.4,0.2]}]}'
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -104,6 +103,7 @@ def _courses(stack: contextlib.ExitStack, servers: Mapping[str, Running]) -> dic
     for name, server in servers.items():
         routed = {"seldon-model": names[name]}
         _check(gateway, routed, message)
+        _check(_port(server), {}, message)
         found[name, REST, DIRECT] = _Course(server, Ask(server.http_port, path, BODY, JSON))
         direct = Ask(_port(server), METHOD, message, grpc=True)
         if server.unix_socket:  # as Envoy asks it: over HTTP/1.1
@@ -119,11 +119,11 @@ def _port(server: Running) -> int:
     return server.grpc_port
 
 
-def _check(gateway: int, routed: Mapping[str, str], message: bytes) -> None:
+def _check(port: int, metadata: Mapping[str, str], message: bytes) -> None:
     """h2load does not read the status of a call: one is made here first, and its answer looked at."""
-    with grpc.insecure_channel(f"127.0.0.1:{gateway}") as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         ask: Any = channel.unary_unary(METHOD, response_deserializer=oip.InferResponseMessage.FromString)
-        answer = oip.decode_response(ask(message, metadata=tuple(routed.items()), timeout=30))
+        answer = oip.decode_response(ask(message, metadata=tuple(metadata.items()), timeout=30))
     assert answer.outputs[0].data.reshape(-1).tolist() == [0], answer
 
 
@@ -139,17 +139,17 @@ def _against_mlserver(courses: Mapping[tuple[str, str, str], _Course]) -> Iterab
         for protocol in (REST, GRPC):
             ours, native, theirs = (courses[name, protocol, way] for name in (OURS, NATIVE, MLSERVER))
             what = f"{protocol} requests/s, {way}"
-            figures = f"{_median(ours.per_second):,.0f} against {_median(theirs.per_second):,.0f}"
-            ratio = _ratio(ours.per_second, theirs.per_second)
+            figures = f"{median(ours.per_second):,.0f} against {median(theirs.per_second):,.0f}"
+            ratio = ratio_of(ours.per_second, theirs.per_second)
             yield Row(f"{what}: ours ÷ MLServer", f"{ratio:.1f} × ({figures})", f"≥ {target} ×", ratio >= target)
-            plain = _ratio(native.per_second, theirs.per_second)
-            yield Row(f"{what}: ours, not compiled ÷ MLServer", f"{plain:.1f} × ({_median(native.per_second):,.0f})")
-    ratio = _ratio(courses[OURS, GRPC, GATEWAY].per_second, courses[OURS, REST, GATEWAY].per_second)
+            plain = ratio_of(native.per_second, theirs.per_second)
+            yield Row(f"{what}: ours, not compiled ÷ MLServer", f"{plain:.1f} × ({median(native.per_second):,.0f})")
+    ratio = ratio_of(courses[OURS, GRPC, GATEWAY].per_second, courses[OURS, REST, GATEWAY].per_second)
     yield Row("gRPC ÷ REST, ours behind Envoy", f"{ratio:.2f}", "≥ 0.9", ratio >= 0.9)
     for protocol in (REST, GRPC):
         ours, theirs = (courses[name, protocol, GATEWAY] for name in (OURS, MLSERVER))
-        share = _ratio(theirs.cpu_us, ours.cpu_us)
-        figures = f"{_median(ours.cpu_us):.0f} against {_median(theirs.cpu_us):.0f} µs"
+        share = ratio_of(theirs.cpu_us, ours.cpu_us)
+        figures = f"{median(ours.cpu_us):.0f} against {median(theirs.cpu_us):.0f} µs"
         what = f"CPU per {protocol} request in the server, behind Envoy: MLServer ÷ ours"
         yield Row(what, f"{share:.1f} × ({figures})", "≥ 20 ×", share >= 20)
 
@@ -168,20 +168,12 @@ def _others(scratch: Path, model: Path, ours: _Course) -> Iterable[Row]:
                 ours.per_second.clear()
                 theirs = _Course(server, Ask(server.http_port, ours.ask.path, BODY, JSON))
                 _take_turns((ours, theirs), scratch)
-                ratio = _ratio(ours.per_second, theirs.per_second)
+                ratio = ratio_of(ours.per_second, theirs.per_second)
                 memory = server.resident_bytes() / 2**20
-                figures = f"{_median(ours.per_second):,.0f} against {_median(theirs.per_second):,.0f}; {memory:.0f} MiB"
+                figures = f"{median(ours.per_second):,.0f} against {median(theirs.per_second):,.0f}; {memory:.0f} MiB"
                 yield Row(f"REST requests/s, direct: ours ÷ {peer.name}", f"{ratio:.1f} × ({figures})")
         except (_venvs.NotInstalled, RuntimeError) as reason:
             yield Row(peer.name, f"left out: {reason}")
-
-
-def _median(figures: Sequence[float]) -> float:
-    return statistics.median(figures)
-
-
-def _ratio(above: Sequence[float], below: Sequence[float]) -> float:
-    return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
 if __name__ == "__main__":
