@@ -59,10 +59,6 @@ class Keeper:
         self._tasks = TaskSet()
         self._measuring: asyncio.Task[NoReturn] | None = None
 
-    @property
-    def pids(self) -> list[int]:
-        return sorted(it.link.pid for it in self._homes)
-
     async def load(self, folder: Path, order: LoadOrder, place: Place) -> LoadedModel:
         """Raises as `formats.load.load` does, and `WorkerLost` when its worker ends twice."""
         model = AwayModel(folder, order, next(self._keys), self._release)
